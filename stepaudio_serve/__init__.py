@@ -1,3 +1,72 @@
-"""stepaudio-serve: from a model name to an endpoint that has proved it can hear."""
+"""stepaudio-serve: from a model name to an endpoint that has proved it can hear.
+
+    from stepaudio_serve import Settings, serve
+
+    with serve(Settings(engine="rehearsal", runtime="process")) as deployment:
+        print(deployment.endpoint)
+
+The names below are imported when first used, so that the command line starts fast.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .client.stream import ask
+    from .facts.gather import Facts, gather
+    from .lifecycle.down import down
+    from .lifecycle.observer import Observer
+    from .lifecycle.serve import serve
+    from .lifecycle.status import Status, status_of
+    from .lifecycle.up import Launched, up
+    from .plan.build import make_plan
+    from .plan.plan import Plan
+    from .runtime.choose import locate
+    from .runtime.deployment import Deployment
+    from .settings.options import Settings
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Deployment": "runtime.deployment",
+    "Facts": "facts.gather",
+    "Launched": "lifecycle.up",
+    "Observer": "lifecycle.observer",
+    "Plan": "plan.plan",
+    "Settings": "settings.options",
+    "Status": "lifecycle.status",
+    "ask": "client.stream",
+    "down": "lifecycle.down",
+    "gather": "facts.gather",
+    "locate": "runtime.choose",
+    "make_plan": "plan.build",
+    "serve": "lifecycle.serve",
+    "status_of": "lifecycle.status",
+    "up": "lifecycle.up",
+}
+
+__all__ = [
+    "Deployment",
+    "Facts",
+    "Launched",
+    "Observer",
+    "Plan",
+    "Settings",
+    "Status",
+    "ask",
+    "down",
+    "gather",
+    "locate",
+    "make_plan",
+    "serve",
+    "status_of",
+    "up",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

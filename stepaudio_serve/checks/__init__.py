@@ -1,0 +1,1 @@
+"""Checks: findings over facts and a plan, before anything is started."""

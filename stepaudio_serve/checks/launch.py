@@ -1,0 +1,219 @@
+"""What can be said before a start: each check looks at settings, facts and plan, and yields findings."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from ..settings.engine_images import engine_image
+from ..settings.options import DEFAULT_MODEL
+from .finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..facts.engine import ImageFacts
+    from ..facts.gather import Facts
+    from ..facts.host import PortHolder
+    from ..plan.plan import Plan
+    from ..settings.options import Settings
+
+
+def check_launch(settings: Settings, facts: Facts, plan: Plan) -> tuple[Finding, ...]:
+    """Findings that need nothing but settings, facts and the plan."""
+    return (
+        *_checkpoint(settings, facts),
+        *_address(settings, facts),
+        *_image(settings, facts, plan),
+        *_memory(plan),
+        *_code(settings, facts),
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches the address."""
+    return host == "localhost" or ipaddress.ip_address(host).is_loopback
+
+
+def _checkpoint(settings: Settings, facts: Facts) -> Iterator[Finding]:
+    checkpoint = facts.checkpoint
+    if settings.engine == "rehearsal":
+        return
+    if not checkpoint.exists and checkpoint.is_repository:
+        yield Finding(
+            "checkpoint-missing",
+            "checkpoint",
+            "blocker",
+            f"the checkpoint {checkpoint.requested} is not on this disk",
+            f"looked in {checkpoint.path.parent} and {facts.folders.hub_cache}",
+            f"hf download {checkpoint.requested} --local-dir '{checkpoint.path}'",
+        )
+    elif checkpoint.problem:
+        repository = DEFAULT_MODEL
+        yield Finding(
+            "checkpoint-broken",
+            "checkpoint",
+            "blocker",
+            f"the checkpoint folder {checkpoint.path} {checkpoint.problem}",
+            "a checkpoint has config.json, a tokenizer and *.safetensors files",
+            f"hf download {repository} --local-dir '{checkpoint.path}'",
+        )
+    else:
+        yield from _architecture(settings, facts)
+
+
+def _architecture(settings: Settings, facts: Facts) -> Iterator[Finding]:
+    known = engine_image(settings.engine_image)
+    found = facts.checkpoint.architectures
+    if any(name in known.architectures for name in found):
+        return
+    default = settings.image is None and settings.runtime == "docker"
+    yield Finding(
+        "architecture",
+        "checkpoint",
+        "blocker" if default else "warning",
+        f"the checkpoint is a {' '.join(found) or 'model of unnamed architecture'}",
+        f"{known.image} serves {', '.join(known.architectures) or 'none that is known to work here'}"
+        if default
+        else "whether this engine serves it is not known",
+        "stepaudio-serve up --image IMAGE-THAT-SERVES-IT" if default else "",
+    )
+
+
+def _address(settings: Settings, facts: Facts) -> Iterator[Finding]:
+    beyond = settings.recipe == "model-card" or not is_loopback(settings.host)
+    if beyond and not settings.has_key and not settings.insecure:
+        yield Finding(
+            "open-to-neighbours",
+            "address",
+            "blocker",
+            f"{settings.host} is reachable by others and no key is set",
+            "anyone who reaches the port could use the model and end it",
+            "--host 127.0.0.1, or --api-key-file FILE, or --insecure",
+        )
+    elif settings.has_key and not settings.guard:
+        yield Finding(
+            "key-without-guard",
+            "address",
+            "blocker",
+            "a key is set and the guard is off",
+            "the guard is what asks for the key",
+            "--guard",
+        )
+    elif beyond:
+        yield Finding("open-to-neighbours", "address", "warning", f"{settings.host} is reachable by others")
+    if facts.engine is not None and facts.engine.is_remote:
+        yield Finding(
+            "remote-engine",
+            "address",
+            "blocker",
+            f"the container engine runs on another machine ({facts.engine.url})",
+            "its folders and its loopback address are not this machine's: nothing could be checked from here",
+            "run stepaudio-serve on that machine, for example: ssh HOST stepaudio-serve up",
+        )
+
+
+def _image(settings: Settings, facts: Facts, plan: Plan) -> Iterator[Finding]:
+    if settings.runtime != "docker":
+        return
+    known = engine_image(settings.engine_image if settings.engine == "vllm" else "rehearsal")
+    platform = f"linux/{facts.architecture}"
+    if plan.image == known.image and platform not in known.platforms:
+        yield Finding(
+            "platform",
+            "image",
+            "blocker",
+            f"{plan.image} does not exist for {platform}",
+            f"it exists for {', '.join(known.platforms)}",
+            "--image IMAGE with a build for this processor",
+        )
+
+
+def _memory(plan: Plan) -> Iterator[Finding]:
+    memory = plan.memory
+    if memory.fits is not False or memory.kv_tokens is None:
+        return
+    fitting = memory.kv_tokens // 256 * 256
+    yield Finding(
+        "memory",
+        "memory",
+        "blocker",
+        f"the KV cache would hold about {memory.kv_tokens:,} tokens, less than one full context",
+        f"the weights take {memory.weights_gib} GiB of each GPU",
+        f"--max-model-len {fitting}" if fitting >= 1024 else "a GPU with more memory, or --gpus 0,1 for two",
+    )
+
+
+def _code(settings: Settings, facts: Facts) -> Iterator[Finding]:
+    if settings.trust_remote_code == "pinned":
+        yield Finding(
+            "trust-remote-code",
+            "checkpoint",
+            "blocker",
+            "trust_remote_code: pinned is not there yet",
+            "no hashes of the checkpoint's code are recorded to compare with",
+            "--trust-remote-code on",
+        )
+    elif settings.trust_remote_code == "off" and facts.checkpoint.has_remote_code:
+        yield Finding(
+            "trust-remote-code",
+            "checkpoint",
+            "warning",
+            "the checkpoint brings code of its own and trust_remote_code is off",
+            "the released image refuses to load the model without it",
+            "--trust-remote-code on",
+        )
+
+
+def check_key_file(path: str, problem: str) -> tuple[Finding, ...]:
+    """The key file that the settings name; `problem` says why it cannot be used, or is empty."""
+    if not problem:
+        return ()
+    return (
+        Finding(
+            "api-key-file",
+            "address",
+            "blocker",
+            f"the key file {path} cannot be used",
+            problem,
+            f"(umask 077; openssl rand -hex 24 > '{path}')",
+        ),
+    )
+
+
+def check_port(holder: PortHolder | None, container: str | None, free: int | None) -> tuple[Finding, ...]:
+    """The port, when somebody holds it: a container by name, else a process as far as the system tells."""
+    if holder is None:
+        return ()
+    if container is not None:
+        who = f"the container `{container}`"
+    elif holder.process:
+        who = f"the process {holder.process} (pid {holder.pid})"
+    else:
+        who = "another process, which the system does not name to this user"
+    return (
+        Finding(
+            "port-taken",
+            "address",
+            "blocker",
+            f"port {holder.port} is held by {who}",
+            "two servers cannot share it",
+            f"--port {free}" if free else "--port ANOTHER",
+        ),
+    )
+
+
+def check_platform_of(image: ImageFacts, reference: str, architecture: str) -> tuple[Finding, ...]:
+    """An image that is present, against the engine's processor."""
+    if not image.architecture or image.architecture == architecture:
+        return ()
+    return (
+        Finding(
+            "platform",
+            "image",
+            "blocker",
+            f"{reference} is built for {image.architecture}, the engine runs on {architecture}",
+            "it would end with `exec format error`",
+            f"docker pull --platform linux/{architecture} {reference}",
+        ),
+    )

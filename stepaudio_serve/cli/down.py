@@ -1,0 +1,28 @@
+"""`down`: stop and remove."""
+
+from __future__ import annotations
+
+import click
+
+from .options import json_flag, name_argument, selected_name
+from .output import data, document, notice
+
+
+@click.command("down", short_help="Stop a deployment and remove it.")
+@name_argument
+@click.option("--stop-grace", type=click.IntRange(min=0), metavar="SECONDS", help="Time for answers in flight.")
+@json_flag
+def command(name_given: str | None, name_flag: str | None, stop_grace: int | None, as_json: bool) -> None:
+    """Stop a deployment and remove it. The checkpoint and the compile caches stay."""
+    from ..lifecycle.down import down
+    from ..runtime.choose import locate
+
+    runtime, deployment = locate(selected_name(name_given, name_flag))
+    if deployment.state == "running":
+        grace = int(deployment.plan["stop_grace"]) if stop_grace is None else stop_grace
+        notice(f"stopping {deployment.name}; answers in flight get {grace} s")
+    down(runtime, deployment, grace=stop_grace)
+    if as_json:
+        document({"name": deployment.name, "removed": True})
+    else:
+        data(f"{deployment.name} is down")

@@ -1,0 +1,112 @@
+"""The settings as flags, and the flags that many commands share."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from ..settings.declared import Option, options
+from ..settings.profiles import profile_names
+from ..settings.sources import Resolved, default_files, resolve
+from .output import notice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+
+class Raw(click.ParamType[str]):
+    """A value that the settings validate themselves; completes the choices."""
+
+    name = "text"
+
+    def __init__(self, choices: tuple[str, ...] = ()) -> None:
+        self.choices = choices
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The choices that begin as typed."""
+        return [CompletionItem(choice) for choice in self.choices if choice.startswith(incomplete)]
+
+
+def _flag(option: Option) -> Callable[[Command], Command]:
+    if option.is_switch:
+        names = f"{option.flag_name}/--no-{option.flag_name[2:]}"
+        shown = "on" if option.default else "off"
+        return click.option(names, option.name, default=None, help=f"{option.help} [default: {shown}]")
+    metavar = "|".join(option.choices) or (option.flag.metavar if option.flag else "") or "TEXT"
+    default = "" if option.default is None else f" [default: {option.default}]"
+    return click.option(
+        option.flag_name, option.name, type=Raw(option.choices), metavar=metavar, help=option.help + default
+    )
+
+
+class SettingsCommand(click.Command):
+    """A command whose help groups the settings as they are declared."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The command's own flags first, then the settings by group."""
+        groups = {option.name: option.flag.group for option in options() if option.flag}
+        sections: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx)
+            if row is not None:
+                sections.setdefault(groups.get(parameter.name or "", "Options"), []).append(row)
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+def settings_flags(command: Command) -> Command:
+    """Add a flag for every setting that has one, and --profile."""
+    for option in reversed([option for option in options() if option.flag]):
+        command = _flag(option)(command)
+    return click.option(
+        "--profile",
+        type=Raw(profile_names()),
+        metavar="NAME",
+        help="Settings for one kind of machine: stepaudio-serve profiles list.",
+    )(command)
+
+
+def settings_from(values: dict[str, Any], engine_args: tuple[str, ...] = ()) -> Resolved:
+    """Resolve the settings of a command from its flags, the environment, files and the profile.
+
+    Raises:
+        SettingsError: with every wrong value.
+    """
+    names = {option.name for option in options() if option.flag}
+    flags = {name: value for name, value in values.items() if name in names and value is not None}
+    if engine_args:
+        flags["engine_args"] = engine_args
+    resolved = resolve(flags, environ=os.environ, files=default_files(), profile=values.get("profile"))
+    for text in resolved.notices:
+        notice(text, level="warning")
+    return resolved
+
+
+def json_flag(command: Command) -> Command:
+    """Add --json."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")(command)
+
+
+def name_argument(command: Command) -> Command:
+    """Select a deployment: NAME or --name."""
+    command = click.option("--name", "name_flag", metavar="NAME", help="Name of the deployment.")(command)
+    return click.argument("name_given", metavar="[NAME]", required=False)(command)
+
+
+def selected_name(name_given: str | None, name_flag: str | None) -> str:
+    """The name that was meant: argument, flag, environment, file, default.
+
+    Raises:
+        click.UsageError: argument and flag differ. SettingsError: the name is malformed.
+    """
+    if name_given and name_flag and name_given != name_flag:
+        raise click.UsageError(f"two names were given: {name_given} and {name_flag}")
+    given = name_given or name_flag
+    flags = {"name": given} if given else {}
+    return resolve(flags, environ=os.environ, files=default_files()).settings.name

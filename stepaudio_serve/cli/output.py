@@ -1,0 +1,96 @@
+"""Where output goes: data to stdout, notices to stderr; with `--json` one document and nothing else on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MARKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "warning": ("!", "yellow"), "blocker": ("✗", "red")}
+
+
+def wants_json(arguments: Sequence[str]) -> bool:
+    """Whether the user asked for JSON, known even when the arguments are wrong."""
+    return "--json" in arguments
+
+
+def colour(stream: TextIO) -> bool:
+    """Colours only on a terminal, and never with NO_COLOR."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, style: str, stream: TextIO) -> str:
+    """Text in a colour or `dim`/`bold`, where the stream takes it."""
+    if not colour(stream):
+        return text
+    if style in {"dim", "bold"}:
+        return click.style(text, **{style: True})
+    return click.style(text, fg=style)
+
+
+def data(text: str) -> None:
+    """A line of the result."""
+    sys.stdout.write(text + "\n")
+
+
+def document(value: Any) -> None:
+    """The one JSON document."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def notice(text: str, *, level: str = "note") -> None:
+    """A line beside the result."""
+    mark, style = MARKS[level]
+    sys.stderr.write(f"{paint(_plain(mark, level), style, sys.stderr)} {text}\n")
+    sys.stderr.flush()
+
+
+def _plain(mark: str, level: str) -> str:
+    """The mark, or a word where the stream cannot show it."""
+    try:
+        mark.encode(sys.stderr.encoding or "ascii")
+    except UnicodeEncodeError:
+        return level
+    return mark
+
+
+def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
+    """Columns on stdout, as `docker ps` prints them: plain text, cut nowhere."""
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    data(
+        paint(
+            "  ".join(cell.ljust(width) for cell, width in zip(header, widths, strict=True)).rstrip(),
+            "bold",
+            sys.stdout,
+        )
+    )
+    for row in rows:
+        data("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def duration(seconds: float | None) -> str:
+    """Time in human units: 0.4 s, 2 min 05 s, 3 h 10 min, 2 d 4 h."""
+    if seconds is None:
+        return "-"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def size(count: float) -> str:
+    """Bytes in human units, decimal as `docker` prints them."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} GB"

@@ -1,0 +1,186 @@
+"""The progress of `up`: a live line on a terminal, plain lines elsewhere; always on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from ..lifecycle.observer import Observer
+from .output import duration, notice, size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from types import TracebackType
+
+    from rich.status import Status
+
+    from ..checks.finding import Finding
+    from ..plan.plan import Plan
+    from ..startup.phases import Progress
+
+PULL_LINE_SECONDS = 5.0
+
+
+class PlainObserver(Observer):
+    """A line for each change of phase, with the time since the start."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self._phase = ""
+        self._layers: dict[str, tuple[int, int]] = {}
+        self._pull_said = 0.0
+
+    def __enter__(self) -> PlainObserver:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing is left on the screen that moves."""
+
+    def say(self, text: str) -> None:
+        """A step, with the time since the start."""
+        sys.stderr.write(f"[{duration(time.monotonic() - self._began):>8}] {text}\n")
+        sys.stderr.flush()
+
+    def planned(self, plan: Plan) -> None:
+        """What is about to be started."""
+        where = plan.image if plan.runtime == "docker" else "a child process"
+        self.say(f"{plan.name}: {plan.served_model_name} in {where}, plan {plan.hash}")
+
+    def findings(self, findings: Sequence[Finding]) -> None:
+        """Warnings and notes of the checks."""
+        for finding in findings:
+            notice(finding.what + (f": {finding.why}" if finding.why else ""), level=finding.level)
+
+    def notice(self, text: str) -> None:
+        """A remark."""
+        notice(text)
+
+    def pulling(self, image: str, event: Mapping[str, Any]) -> None:
+        """Sum the layers up; a line every few seconds."""
+        if time.monotonic() - self._pull_said >= PULL_LINE_SECONDS or not self._pull_said:
+            self._pull_said = time.monotonic()
+            self.say(self._pull_text(image, event))
+        else:
+            self._pull_text(image, event)
+
+    def pulled(self, image: str) -> None:
+        """The image is there."""
+        self.say(f"pulled {image}")
+
+    def line(self, text: str, progress: Progress) -> None:
+        """A new phase, or the end of one that counts."""
+        phase = progress.phase.value
+        if phase != self._phase:
+            self._phase = phase
+            self.say(progress.detail or phase)
+
+    def asking(self, question: str) -> None:
+        """The engine listens."""
+        self.say("healthy; asking a spoken question")
+
+    def _pull_text(self, image: str, event: Mapping[str, Any]) -> str:
+        detail = event.get("progressDetail") or {}
+        if event.get("id") and detail.get("total"):
+            self._layers[event["id"]] = (int(detail.get("current", 0)), int(detail["total"]))
+        have = sum(current for current, _ in self._layers.values())
+        total = sum(whole for _, whole in self._layers.values())
+        amount = f" {size(have)} of {size(total)} seen so far" if total else ""
+        return f"pulling {image}{amount}"
+
+
+class AttachedObserver(PlainObserver):
+    """The engine's own log on stdout, as `docker run` shows it."""
+
+    def line(self, text: str, progress: Progress) -> None:
+        """Every line."""
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+
+class LiveObserver(PlainObserver):
+    """One line with a spinner that says what the engine is doing, and for how long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from rich.console import Console
+
+        self._console = Console(stderr=True, highlight=False)
+        self._text = "starting"
+        self._live: Status | None = None
+
+    def close(self) -> None:
+        """Remove the live line."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def findings(self, findings: Sequence[Finding]) -> None:
+        """Print above the live line."""
+        self.close()
+        super().findings(findings)
+
+    def notice(self, text: str) -> None:
+        """Print above the live line."""
+        self.close()
+        super().notice(text)
+
+    def pulling(self, image: str, event: Mapping[str, Any]) -> None:
+        """Layers summed up, live."""
+        self._show(self._pull_text(image, event))
+
+    def pulled(self, image: str) -> None:
+        """Leave a line behind."""
+        self.close()
+        super().pulled(image)
+
+    def line(self, text: str, progress: Progress) -> None:
+        """The phase line; a finished phase stays on the screen."""
+        phase = progress.phase.value
+        if phase != self._phase:
+            if self._phase:
+                self.close()
+                self.say(self._text)
+            self._phase = phase
+        self._show(progress.detail or phase)
+
+    def asking(self, question: str) -> None:
+        """The engine listens."""
+        self.close()
+        if self._phase:
+            self.say(self._text)
+        self._show("healthy; asking a spoken question")
+
+    def _show(self, text: str) -> None:
+        self._text = text
+        if self._live is None:
+            self._live = self._console.status(_Clock(self), spinner="dots")
+            self._live.start()
+
+    def __rich__(self) -> str:
+        """The live line as it is now."""
+        from rich.markup import escape
+
+        return f"{escape(self._text)} [dim]{duration(time.monotonic() - self._began)}[/]"
+
+
+class _Clock:
+    """Renders its observer's line anew at each refresh, so that the time goes on while nothing is said."""
+
+    def __init__(self, observer: LiveObserver) -> None:
+        self._observer = observer
+
+    def __rich__(self) -> str:
+        return self._observer.__rich__()
+
+
+def observer_for(*, attached: bool) -> PlainObserver:
+    """The observer that fits where stderr goes."""
+    if attached:
+        return AttachedObserver()
+    return LiveObserver() if sys.stderr.isatty() else PlainObserver()

@@ -1,0 +1,1 @@
+"""Facts: the checkpoint, the GPUs, the container engine and the host, looked at and never touched."""

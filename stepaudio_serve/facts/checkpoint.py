@@ -1,0 +1,159 @@
+"""The checkpoint folder: where it is, what it holds, which token ids end an answer."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+STOP_TOKENS = ("<|endoftext|>", "<|im_end|>", "<|EOT|>")
+# Generation stops at these for R1 (facts of the authors' clients); used only while no tokenizer is at hand.
+R1_STOP_IDS = {"<|endoftext|>": 151643, "<|im_end|>": 151645, "<|EOT|>": 151665}
+_TOKENIZER_HEAD_BYTES = 4 * 1024 * 1024
+_REPOSITORY = re.compile(r"^[\w.-]+/[\w.-]+$")
+
+
+@dataclass(frozen=True, slots=True)
+class TextShape:
+    """What the KV cache depends on."""
+
+    layers: int
+    kv_heads: int
+    head_dim: int
+    heads: int
+    max_positions: int
+
+    @property
+    def kv_bytes_per_token(self) -> int:
+        """Bytes of KV cache a token takes in a 16-bit cache: layers x KV heads x head size x 2 (K, V) x 2 bytes."""
+        return self.layers * self.kv_heads * self.head_dim * 2 * 2
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What was found. `problem` says why the folder cannot be served, or is empty.
+
+    `mount_source` is the folder to mount and `inside` the checkpoint's path below it: a snapshot of the Hub's
+    cache consists of links to a sibling folder, so that the whole repository folder must be mounted.
+    """
+
+    requested: str
+    path: Path
+    mount_source: Path
+    inside: str
+    exists: bool
+    problem: str = ""
+    is_repository: bool = False
+    architectures: tuple[str, ...] = ()
+    text: TextShape | None = None
+    weights_bytes: int = 0
+    stop_ids: tuple[tuple[str, int], ...] = ()
+    generation_config: Mapping[str, Any] | None = None
+    has_remote_code: bool = False
+
+
+def find_checkpoint(model: str, *, models_dir: Path, hub_cache: Path, revision: str | None = None) -> Checkpoint:
+    """Find the folder that `model` names: a path, or a Hub repository that is on disk."""
+    as_path = Path(model).expanduser()
+    if model.startswith(("/", "./", "../", "~")) or as_path.is_dir() or not _REPOSITORY.match(model):
+        path = Path.cwd() / as_path if not as_path.is_absolute() else as_path
+        return _look(model, path, path, "", is_repository=False)
+    for candidate in (models_dir / model, models_dir / model.split("/")[1]):
+        if candidate.is_dir():
+            return _look(model, candidate, candidate, "", is_repository=True)
+    snapshot = _snapshot(hub_cache / f"models--{model.replace('/', '--')}", revision)
+    if snapshot is not None:
+        repository = snapshot.parent.parent
+        return _look(model, snapshot, repository, str(snapshot.relative_to(repository)), is_repository=True)
+    wanted = models_dir / model.split("/")[1]
+    return Checkpoint(model, wanted, wanted, "", exists=False, problem="is not on this disk", is_repository=True)
+
+
+def _snapshot(repository: Path, revision: str | None) -> Path | None:
+    reference = repository / "refs" / (revision or "main")
+    commit = reference.read_text("ascii").strip() if reference.is_file() else revision
+    snapshot = repository / "snapshots" / (commit or "")
+    return snapshot if commit and snapshot.is_dir() else None
+
+
+def _look(requested: str, path: Path, mount_source: Path, inside: str, *, is_repository: bool) -> Checkpoint:
+    place = (requested, path, mount_source, inside)
+    if not path.is_dir():
+        problem = "is a file, not a folder" if path.exists() else "does not exist"
+        return Checkpoint(*place, exists=False, problem=problem, is_repository=is_repository)
+    try:
+        config = json.loads((path / "config.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return Checkpoint(*place, exists=True, problem="has no config.json", is_repository=is_repository)
+    except (OSError, ValueError) as error:
+        problem = f"has a config.json that cannot be read: {error}"
+        return Checkpoint(*place, exists=True, problem=problem, is_repository=is_repository)
+    weights = sum(item.stat().st_size for item in path.glob("*.safetensors"))
+    return Checkpoint(
+        *place,
+        exists=True,
+        problem="" if weights else "has no weights (*.safetensors)",
+        is_repository=is_repository,
+        architectures=tuple(config.get("architectures") or ()),
+        text=_text_shape(config),
+        weights_bytes=weights,
+        stop_ids=tuple(_stop_ids(path).items()),
+        generation_config=_json_or_none(path / "generation_config.json"),
+        has_remote_code="auto_map" in config,
+    )
+
+
+def _json_or_none(path: Path) -> Mapping[str, Any] | None:
+    try:
+        data = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def _text_shape(config: Mapping[str, Any]) -> TextShape | None:
+    text = config.get("text_config", config)
+    try:
+        heads = int(text["num_attention_heads"])
+        kv_heads = int(text.get("num_attention_groups") or text.get("num_key_value_heads") or heads)
+        head_dim = int(text.get("head_dim") or text["hidden_size"] // heads)
+        return TextShape(
+            layers=int(text["num_hidden_layers"]),
+            kv_heads=kv_heads,
+            head_dim=head_dim,
+            heads=heads,
+            max_positions=int(text.get("max_position_embeddings", 0)),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _stop_ids(path: Path) -> dict[str, int]:
+    """Ids of the tokens that end an answer, from the small files first: tokenizer.json can be 11 MB."""
+    known: dict[str, int] = {}
+    added = _json_or_none(path / "added_tokens.json") or {}
+    known.update({token: int(number) for token, number in added.items() if token in STOP_TOKENS})
+    decoder = (_json_or_none(path / "tokenizer_config.json") or {}).get("added_tokens_decoder") or {}
+    known.update({item["content"]: int(number) for number, item in decoder.items() if item["content"] in STOP_TOKENS})
+    if "<|EOT|>" not in known:
+        known.update(
+            {item["content"]: int(item["id"]) for item in _added_tokens(path) if item["content"] in STOP_TOKENS}
+        )
+    return {token: known[token] for token in STOP_TOKENS if token in known}
+
+
+def _added_tokens(path: Path) -> list[dict[str, Any]]:
+    """The `added_tokens` array of tokenizer.json, which stands before the vocabulary."""
+    try:
+        with (path / "tokenizer.json").open(encoding="utf-8") as file:
+            head = file.read(_TOKENIZER_HEAD_BYTES)
+        start = head.index("[", head.index('"added_tokens"'))
+        tokens, _ = json.JSONDecoder().raw_decode(head, start)
+    except (OSError, ValueError):
+        return []
+    return list(tokens)

@@ -1,0 +1,160 @@
+"""The container engine behind the Docker API: Docker, or Podman through its Docker-compatible socket."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ..errors import RuntimeUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from docker import DockerClient
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+CDI_KIND = "nvidia.com/gpu"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """An image that is present."""
+
+    id: str
+    architecture: str
+    operating_system: str
+    entrypoint: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What the engine says of itself. `cdi_nvidia`: a CDI spec for NVIDIA GPUs; None where it cannot be seen."""
+
+    url: str
+    version: str
+    api_version: tuple[int, int]
+    architecture: str
+    is_podman: bool
+    is_remote: bool
+    rootless: bool
+    runtimes: tuple[str, ...]
+    cdi_nvidia: bool | None
+
+
+def connect() -> DockerClient:
+    """A client for the engine that the docker command would use: DOCKER_HOST, DOCKER_CONTEXT, the current context.
+
+    Raises:
+        RuntimeUnavailableError: the context does not exist, or its engine does not answer.
+    """
+    import docker
+    from docker.context import ContextAPI
+    from docker.errors import DockerException
+
+    if not os.environ.get("DOCKER_HOST"):
+        name = os.environ.get("DOCKER_CONTEXT") or None
+        if ContextAPI.get_context(name) is None:  # the SDK would silently take the default engine instead
+            raise RuntimeUnavailableError(
+                f"the docker context `{name or 'set as current'}` does not exist",
+                why="DOCKER_CONTEXT or the current context of the docker command names it",
+                fix="docker context ls",
+            )
+    try:
+        client = docker.from_env(timeout=120)
+        client.ping()
+    except DockerException as error:
+        raise unavailable(str(error)) from error
+    except Exception as error:  # requests' own errors pass through the SDK unwrapped
+        if type(error).__module__.split(".")[0] not in {"requests", "urllib3"}:
+            raise
+        raise unavailable(str(error)) from error
+    return client
+
+
+def unavailable(message: str) -> RuntimeUnavailableError:
+    """Word the failure to reach the engine."""
+    if "PermissionError" in message or "Permission denied" in message:
+        return RuntimeUnavailableError(
+            "this user may not use the Docker Engine",
+            why="the socket refused access: the user is not in the group docker",
+            fix="sudo usermod -aG docker $USER && newgrp docker",
+        )
+    target = os.environ.get("DOCKER_HOST")
+    if target:
+        return RuntimeUnavailableError(
+            f"no container engine answers at DOCKER_HOST={target}", why=_short(message), fix="unset DOCKER_HOST"
+        )
+    return RuntimeUnavailableError(
+        "no Docker Engine answers",
+        why=_short(message),
+        fix="sudo systemctl start docker   (or, without containers: --runtime process)",
+    )
+
+
+def _short(message: str) -> str:
+    if "FileNotFoundError" in message or "No such file" in message:
+        return "its socket does not exist: Docker is not installed or not started"
+    if "Connection refused" in message or "ConnectionRefused" in message:
+        return "its socket exists, but nothing listens: the daemon is down"
+    return message.splitlines()[0][:200]
+
+
+def look_at_engine(client: DockerClient) -> EngineFacts:
+    """Ask the engine about itself; two calls."""
+    info = client.info()
+    version = client.version()
+    url = str(client.api.base_url)
+    api = version["ApiVersion"].split(".")
+    components = [str(part.get("Name", "")) for part in version.get("Components") or ()]
+    remote = is_remote(os.environ.get("DOCKER_HOST") or url)
+    return EngineFacts(
+        url=url,
+        version=str(version["Version"]),
+        api_version=(int(api[0]), int(api[1])),
+        architecture={"x86_64": "amd64", "aarch64": "arm64"}.get(info["Architecture"], info["Architecture"]),
+        is_podman=any("Podman" in name for name in components),
+        is_remote=remote,
+        rootless=any("rootless" in option for option in info.get("SecurityOptions") or ()),
+        runtimes=tuple(sorted(info.get("Runtimes") or ())),
+        cdi_nvidia=_has_cdi(info, remote=remote),
+    )
+
+
+def is_remote(url: str) -> bool:
+    """Whether an engine's address names another machine."""
+    parts = urlsplit(url)
+    return parts.scheme in {"ssh", "tcp", "http", "https"} and parts.hostname not in (
+        *LOOPBACK_NAMES,
+        "localunixsocket",
+    )
+
+
+def _has_cdi(info: Mapping[str, Any], *, remote: bool) -> bool | None:
+    discovered = info.get("DiscoveredDevices")
+    if discovered is not None:
+        return any(str(device.get("ID", "")).startswith(CDI_KIND) for device in discovered)
+    folders = [Path(folder) for folder in info.get("CDISpecDirs") or ()]
+    if remote and folders:
+        return None
+    specs = [spec for folder in folders for pattern in ("*.yaml", "*.json") for spec in folder.glob(pattern)]
+    return any(CDI_KIND in spec.read_text("utf-8", "replace") for spec in specs)
+
+
+def look_at_image(client: DockerClient, reference: str) -> ImageFacts | None:
+    """The image if it is present, else None."""
+    from docker.errors import ImageNotFound
+
+    try:
+        image = client.images.get(reference)
+    except ImageNotFound:
+        return None
+    config = image.attrs.get("Config") or {}
+    return ImageFacts(
+        id=str(image.id),
+        architecture=str(image.attrs.get("Architecture", "")),
+        operating_system=str(image.attrs.get("Os", "")),
+        entrypoint=tuple(config.get("Entrypoint") or ()),
+    )

@@ -1,0 +1,88 @@
+"""All facts that a plan needs, gathered once."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .checkpoint import Checkpoint, find_checkpoint
+from .gpu import Gpus, look_at_gpus
+from .host import Folders, architecture, folders
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from docker import DockerClient
+
+    from ..settings.options import Settings
+    from .engine import EngineFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known before planning. `engine` is None where no container engine was looked at."""
+
+    checkpoint: Checkpoint
+    gpus: Gpus
+    engine: EngineFacts | None
+    folders: Folders
+    architecture: str
+    chat_template: str
+    guard_files: Mapping[str, str]
+    rehearsal_environment: Mapping[str, str]
+
+
+def gather(settings: Settings, *, client: DockerClient | None = None) -> Facts:
+    """Look at everything that concerns these settings; `client` where a container engine is to be asked.
+
+    Raises:
+        SettingsError: the chat template does not exist.
+    """
+    from ..plan.chat_template import load_template
+
+    places = folders()
+    engine = None
+    if client is not None:
+        from .engine import look_at_engine
+
+        engine = look_at_engine(client)
+    wants_gpu = settings.engine == "vllm" and settings.gpus != "none"
+    return Facts(
+        checkpoint=find_checkpoint(
+            settings.model,
+            models_dir=settings.models_dir or places.models,
+            hub_cache=places.hub_cache,
+            revision=settings.revision,
+        ),
+        gpus=look_at_gpus() if wants_gpu else Gpus((), absence="no GPU was asked for"),
+        engine=engine,
+        folders=places,
+        architecture=engine.architecture if engine else architecture(),
+        chat_template=load_template(settings.chat_template).source,
+        guard_files=guard_sources(),
+        rehearsal_environment={
+            key: value for key, value in os.environ.items() if key.startswith("STEPAUDIO_REHEARSAL_")
+        },
+    )
+
+
+def guard_sources() -> dict[str, str]:
+    """The guard's modules, as they are put into the engine."""
+    folder = files("stepaudio_serve.guard")
+    return {
+        item.name: item.read_text("utf-8")
+        for item in sorted(folder.iterdir(), key=lambda item: item.name)
+        if item.is_file() and item.name.endswith(".py")
+    }
+
+
+def readable_key_file(path: Path) -> str:
+    """Why a key file cannot be used, or an empty string."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        return str(error)
+    return "" if text.strip() else "it is empty"

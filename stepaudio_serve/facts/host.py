@@ -1,0 +1,85 @@
+"""The host: its folders, its architecture, and who holds a port."""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where things of ours live on this host."""
+
+    state: Path
+    models: Path
+    hub_cache: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PortHolder:
+    """Who listens on a port; `process` is empty where the system does not tell."""
+
+    address: str
+    port: int
+    process: str
+    pid: int | None
+
+
+def folders() -> Folders:
+    """The user's folders; Hugging Face's own variables are honoured for its cache."""
+    from platformdirs import user_data_path, user_state_path
+
+    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    return Folders(
+        state=user_state_path("stepaudio-serve"),
+        models=user_data_path("stepaudio-serve") / "models",
+        hub_cache=Path(os.environ.get("HF_HUB_CACHE") or home / "hub"),
+    )
+
+
+def architecture() -> str:
+    """The processor in Docker's words: amd64, arm64."""
+    machine = platform.machine()
+    return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
+def port_holder(host: str, port: int) -> PortHolder | None:
+    """Who holds the port, or None when it is free: found by trying to bind, named by the socket tables.
+
+    Raises:
+        OSError: the address cannot be bound for another reason than being in use.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            return _listener(host, port)
+    return None
+
+
+def _listener(host: str, port: int) -> PortHolder:
+    import psutil
+
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        connections = []
+    pids = [
+        item.pid for item in connections if item.status == psutil.CONN_LISTEN and item.laddr and item.laddr[1] == port
+    ]
+    pid = next((pid for pid in pids if pid), None)
+    name = ""
+    if pid:
+        try:
+            name = psutil.Process(pid).name()
+        except psutil.Error:
+            name = ""
+    return PortHolder(host, port, name, pid)

@@ -1,0 +1,1 @@
+"""The life of a deployment: up, status, wait, restart, down."""

@@ -1,0 +1,110 @@
+"""Everything before the start: facts, plan, checks."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..checks.launch import check_key_file, check_launch, check_port
+from ..errors import RefusedError
+from ..facts.gather import Facts, gather, readable_key_file
+from ..facts.host import port_holder
+from ..plan.build import make_plan
+from ..runtime.choose import docker_runtime, process_runtime
+
+if TYPE_CHECKING:
+    from ..checks.finding import Finding
+    from ..plan.plan import Plan
+    from ..runtime.deployment import Deployment, Runtime
+    from ..settings.options import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan, ready to be carried out by a runtime."""
+
+    settings: Settings
+    facts: Facts
+    plan: Plan
+    runtime: Runtime
+
+
+def prepare(settings: Settings) -> Prepared:
+    """Connect, look, plan.
+
+    Raises:
+        RuntimeUnavailableError: the container engine does not answer.
+        SettingsError: the chat template does not exist.
+    """
+    runtime: Runtime
+    if settings.runtime == "docker":
+        runtime = containers = docker_runtime()
+        facts = gather(settings, client=containers.client)
+    else:
+        runtime = process_runtime()
+        facts = gather(settings)
+    return Prepared(settings, facts, make_plan(settings, facts), runtime)
+
+
+def findings_before_start(prepared: Prepared, *, replacing: Deployment | None) -> tuple[Finding, ...]:
+    """All findings of the checks; a port held by the deployment that is being replaced is free."""
+    settings = prepared.settings
+    path = settings.api_key_file
+    return (
+        *check_launch(settings, prepared.facts, prepared.plan),
+        *(check_key_file(str(path), readable_key_file(path)) if path else ()),
+        *_port(prepared, replacing),
+    )
+
+
+def refuse(findings: tuple[Finding, ...]) -> None:
+    """Raise when any finding is a blocker.
+
+    Raises:
+        RefusedError: with every finding.
+    """
+    blockers = [finding for finding in findings if finding.level == "blocker"]
+    if blockers:
+        first = blockers[0]
+        raise RefusedError(first.what, why=first.why, fix=first.fix, findings=findings)
+
+
+def _port(prepared: Prepared, replacing: Deployment | None) -> tuple[Finding, ...]:
+    settings = prepared.settings
+    own = replacing is not None and replacing.state == "running" and replacing.plan["ports"] == _ports(prepared.plan)
+    if own:
+        return ()
+    try:
+        holder = port_holder(settings.host, settings.port)
+    except OSError as error:
+        raise RefusedError(
+            f"{settings.host}:{settings.port} cannot be bound",
+            why=error.strerror or str(error),
+            fix="--host 127.0.0.1 --port 9999",
+        ) from error
+    if holder is None:
+        return ()
+    return check_port(holder, _container_on(prepared.runtime, settings.port), _free_port(settings.host, settings.port))
+
+
+def _ports(plan: Plan) -> list[dict[str, object]]:
+    from dataclasses import asdict
+
+    return [asdict(port) for port in plan.ports]
+
+
+def _container_on(runtime: Runtime, port: int) -> str | None:
+    from ..runtime.docker import DockerRuntime
+
+    return runtime.publisher_of(port) if isinstance(runtime, DockerRuntime) else None
+
+
+def _free_port(host: str, taken: int) -> int | None:
+    """The next free port above a taken one, within a hundred."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in range(taken + 1, min(taken + 100, 65535)):
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            if probe.connect_ex((host, port)) != 0:
+                return port
+    return None

@@ -1,0 +1,31 @@
+"""`restart`: down and up with the settings the deployment was started with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
+
+from ..settings.options import Settings
+from .down import down
+from .prepare import findings_before_start, prepare, refuse
+from .up import Launched, key_of, up
+
+if TYPE_CHECKING:
+    from ..runtime.deployment import Deployment, Runtime
+    from .observer import Observer
+
+
+def restart(runtime: Runtime, deployment: Deployment, *, observer: Observer | None = None) -> Launched:
+    """Start it again from its own settings; what would refuse the start is found before anything is stopped.
+
+    Raises:
+        as `down` and `up` do.
+    """
+    settings = Settings.model_validate(dict(deployment.settings))
+    if deployment.plan.get("key_file") and settings.api_key_file is None:
+        key = key_of(settings, deployment)
+        settings = settings.model_copy(update={"api_key": SecretStr(key) if key else None})
+    refuse(findings_before_start(prepare(settings), replacing=deployment))
+    down(runtime, deployment)
+    return up(settings, observer=observer)

@@ -1,0 +1,93 @@
+"""What a deployment is doing: read from the engine itself, so that any number of callers see the same."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..startup.probes import health
+
+if TYPE_CHECKING:
+    from ..diagnosis import Diagnosis
+    from ..runtime.deployment import Deployment, Runtime
+
+TAIL_LINES = 2000
+
+Health = Literal["healthy", "unhealthy", "starting", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One deployment as `status` shows it; `detail` words the phase, `uptime` in seconds."""
+
+    deployment: Deployment
+    phase: str
+    detail: str
+    health: Health
+    uptime: float | None
+    diagnosis: Diagnosis | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The deployment's object in JSON output."""
+        from dataclasses import asdict
+
+        it = self.deployment
+        return {
+            "name": it.name,
+            "runtime": it.runtime,
+            "engine": it.engine,
+            "phase": self.phase,
+            "health": self.health,
+            "endpoint": it.endpoint,
+            "model": it.model,
+            "container_id": it.id if it.runtime == "docker" else None,
+            "pid": int(it.id) if it.runtime == "process" and it.id else None,
+            "uptime_s": None if self.uptime is None else round(self.uptime, 1),
+            "plan_hash": it.plan_hash,
+            "exit_code": it.exit_code,
+            "detail": self.detail,
+            "diagnosis": None if self.diagnosis is None else asdict(self.diagnosis),
+        }
+
+
+def status_of(runtime: Runtime, deployment: Deployment) -> Status:
+    """Look at one deployment: its state, one probe of its endpoint, and its log where these do not tell."""
+    if deployment.state == "exited":
+        phase = "stopped" if deployment.handed_over and deployment.exit_code in {0, 130, 137, 143} else "failed"
+        found = _diagnosis(runtime, deployment)
+        detail = found.cause if found else f"exit code {deployment.exit_code}"
+        return Status(deployment, phase, detail, "none", None, found)
+    uptime = time.time() - deployment.started_at if deployment.started_at else None
+    if deployment.state == "created":
+        return Status(deployment, "created", "not started yet", "none", None, None)
+    answer = health(deployment.endpoint)
+    if answer == "healthy":
+        return Status(deployment, "ready", "", "healthy", uptime, None)
+    progress_phase, detail = _progress(runtime, deployment)
+    if deployment.handed_over or progress_phase == "ready":
+        return Status(deployment, "ready", f"/health: {answer}", "unhealthy", uptime, _diagnosis(runtime, deployment))
+    return Status(deployment, progress_phase, detail, "starting", uptime, None)
+
+
+def _lines(runtime: Runtime, deployment: Deployment) -> list[str]:
+    from ..startup.watch import lines_of
+
+    return list(lines_of(runtime.logs(deployment, tail=TAIL_LINES)))
+
+
+def _diagnosis(runtime: Runtime, deployment: Deployment) -> Diagnosis | None:
+    from ..diagnosis import diagnose
+
+    lines = _lines(runtime, deployment)
+    found = diagnose(lines, exit_code=deployment.exit_code, oom_killed=deployment.oom_killed)
+    return found[0] if found else None
+
+
+def _progress(runtime: Runtime, deployment: Deployment) -> tuple[str, str]:
+    from ..startup.phases import INITIAL, advance
+
+    progress = INITIAL
+    for line in _lines(runtime, deployment):
+        progress = advance(progress, line)
+    return progress.phase.value, progress.detail

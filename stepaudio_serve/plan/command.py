@@ -1,0 +1,55 @@
+"""The engine's argument list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..settings.options import Settings
+
+GUARD_PACKAGE = "stepaudio_guard"
+GUARD_CLASS = f"{GUARD_PACKAGE}.Guard"
+TEMPLATE_FILE = "chat_template.jinja"
+GENERATION_CONFIG_FOLDER = "generation_config"
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """Where the engine sees the checkpoint and the files of ours."""
+
+    model: str
+    files: str
+
+
+def serve_arguments(
+    settings: Settings, paths: Paths, *, port: int, host: str | None, max_model_len: int, tensor_parallel: int
+) -> tuple[str, ...]:
+    """`serve MODEL --flags`; `host` only where the engine itself binds the published address."""
+    optional: list[tuple[str, object]] = []
+    if host is not None:
+        optional.append(("--host", host))
+    if tensor_parallel != 1:
+        optional.append(("--tensor-parallel-size", tensor_parallel))
+    if settings.max_num_batched_tokens != "auto":
+        optional.append(("--max-num-batched-tokens", settings.max_num_batched_tokens))
+    if settings.gpu_memory_utilization != 0.90:
+        optional.append(("--gpu-memory-utilization", settings.gpu_memory_utilization))
+    if settings.guard:
+        optional.append(("--middleware", GUARD_CLASS))
+    valued: list[tuple[str, object]] = [
+        ("--served-model-name", settings.served_model_name),
+        ("--port", port),
+        ("--max-model-len", max_model_len),
+        ("--max-num-seqs", settings.max_num_seqs),
+        ("--chat-template", f"{paths.files}/{TEMPLATE_FILE}"),
+        ("--generation-config", f"{paths.files}/{GENERATION_CONFIG_FOLDER}"),
+        *optional,
+    ]
+    switches = ["--interleave-mm-strings"]
+    if settings.trust_remote_code != "off":
+        switches.append("--trust-remote-code")
+    if settings.log_requests:
+        switches.append("--enable-log-requests")
+    flags = [word for flag, value in valued for word in (flag, str(value))]
+    return ("serve", paths.model, *flags, *switches, *settings.engine_args)

@@ -1,0 +1,92 @@
+"""The notes of a plan: what differs from the model card's command and why, and what was assumed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..facts.checkpoint import R1_STOP_IDS
+from .plan import GpuRequest, Note
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..facts.gather import Facts
+    from ..settings.options import Settings
+
+
+def notes_for(settings: Settings, facts: Facts, *, gpus: GpuRequest, max_model_len: int) -> tuple[Note, ...]:
+    """Every note that holds for these settings and facts."""
+    return (
+        *_differences(settings),
+        *_assumptions(settings, facts, gpus, max_model_len),
+    )
+
+
+def _differences(settings: Settings) -> Iterator[Note]:
+    if settings.host == "127.0.0.1":
+        yield Note("loopback", "the port is published on 127.0.0.1 only", "the card's -p opens it to every neighbour")
+    if settings.chat_template == "step-audio-r1":
+        yield Note(
+            "chat-template",
+            "the chat template comes from a file and closes every finished turn",
+            "the card's inline template leaves assistant turns open, so that conversations are malformed",
+        )
+    yield Note(
+        "generation-config",
+        "a generation config names the end tokens and the recommended sampling",
+        "the checkpoint names neither: without it the model does not stop by itself",
+    )
+    if settings.guard:
+        yield Note(
+            "guard",
+            "the guard runs inside the server: only the routes a client needs, the key on all of them",
+            "the engine's own --api-key leaves /invocations, a full chat endpoint, open",
+        )
+    else:
+        yield Note(
+            "guard-off", "the guard is off", "every route of the engine is reachable by whoever reaches the port"
+        )
+    if not settings.log_requests:
+        yield Note(
+            "log-requests", "requests are not logged", "the card's --enable-log-requests writes prompts to the log"
+        )
+    if settings.runtime == "docker":
+        yield Note(
+            "container",
+            "the checkpoint is read-only, capabilities are dropped, compile caches are kept, logs are kept and rotated",
+            "the card's --rm throws the logs of a dead engine away, and every start compiles anew",
+        )
+    else:
+        yield Note(
+            "process",
+            f"the engine runs as a child process; restart: {settings.restart} has no effect",
+            "only a container engine restarts what died",
+        )
+
+
+def _assumptions(settings: Settings, facts: Facts, gpus: GpuRequest, max_model_len: int) -> Iterator[Note]:
+    if settings.engine == "rehearsal":
+        yield Note("rehearsal", "the engine is a rehearsal: no model, no GPU", "it answers with what it measured")
+        return
+    if settings.max_model_len == "auto":
+        yield Note("max-model-len-auto", f"max_model_len is {max_model_len}", "the default; longer contexts by hand")
+    if settings.gpus == "none":
+        yield Note("no-gpu", "no GPU is asked for", "only a CPU build of vLLM starts so")
+    elif settings.tensor_parallel_size == "auto" and settings.gpus == "all" and len(facts.gpus.found) > 1:
+        yield Note(
+            "tensor-parallel",
+            f"{len(facts.gpus.found)} GPUs are visible, one is used",
+            "tensor_parallel_size auto splits only over GPUs chosen by id, for example --gpus 0,1",
+        )
+    if gpus.driver == "cdi":
+        yield Note("cdi", "GPUs are asked for by CDI", "the container engine has CDI and no nvidia runtime")
+    if facts.checkpoint.exists and not dict(facts.checkpoint.stop_ids).get("<|EOT|>"):
+        yield Note("no-eot", "the checkpoint's tokenizer has no <|EOT|>", "answers may run on until max_tokens")
+    if not facts.checkpoint.exists:
+        ids = ", ".join(str(number) for number in R1_STOP_IDS.values())
+        yield Note("assumed-stop-ids", f"end tokens {ids} are assumed", "no checkpoint was there to look them up in")
+    yield Note(
+        "clip-length",
+        "clips over 29.98 seconds, and empty ones, end the released engine",
+        "it has a check for that and never calls it; `stepaudio-serve ask` cuts long WAVs, other clients must",
+    )

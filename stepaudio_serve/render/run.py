@@ -1,0 +1,114 @@
+"""The plan as a `docker run` line."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..plan.plan import Mount, Plan, Port
+
+
+def run_files(plan: Plan) -> dict[str, str]:
+    """A script with the line, and the plan's files beside it, where its mounts look for them."""
+    return {"run.sh": f"#!/bin/sh\nexec {run_command(plan)}\n"}
+
+
+def run_command(plan: Plan) -> str:
+    """The command, one argument group a line, quoted for a shell."""
+    groups = [shlex.join(group) for group in run_arguments(plan)]
+    return " \\\n  ".join(groups)
+
+
+def run_arguments(plan: Plan) -> Iterator[tuple[str, ...]]:
+    """The arguments, grouped as they belong together on a line."""
+    if plan.runtime == "process":
+        variables = tuple(f"{key}={value}" for key, value in plan.environment.items())
+        yield ("env", *variables, *plan.entrypoint) if variables else plan.entrypoint
+        yield from _engine(plan.command)
+        return
+    if plan.container.auto_remove:
+        yield from _as_the_card(plan)
+    else:
+        yield from _as_a_service(plan)
+    yield from _engine(plan.command)
+
+
+def _as_the_card(plan: Plan) -> Iterator[tuple[str, ...]]:
+    yield ("docker", "run", "--rm", "-ti", *_gpus(plan))
+    for mount in plan.mounts:
+        yield ("-v", f"{mount.source}:{mount.target}")
+    for port in plan.ports:
+        yield ("-p", _published(port))
+    yield (plan.image,)
+
+
+def _as_a_service(plan: Plan) -> Iterator[tuple[str, ...]]:
+    shape = plan.container
+    yield ("docker", "run", "--detach", "--name", plan.name)
+    if plan.gpus.driver != "none":
+        yield _gpus(plan)
+    for mount in plan.mounts:
+        yield ("--mount", _mount(mount))
+    for port in plan.ports:
+        yield ("--publish", _published(port))
+    for key, value in plan.environment.items():
+        yield ("--env", f"{key}={value}")
+    if shape.shm_size_mib:
+        yield ("--shm-size", f"{shape.shm_size_mib}m")
+    yield tuple(
+        word
+        for flag, values in (
+            ("--cap-drop", shape.cap_drop),
+            ("--cap-add", shape.cap_add),
+            ("--security-opt", shape.security_opt),
+        )
+        for value in values
+        for word in (flag, value)
+    )
+    if shape.log_driver:
+        options = (word for key, value in shape.log_options.items() for word in ("--log-opt", f"{key}={value}"))
+        yield ("--log-driver", shape.log_driver, *options)
+    yield ("--restart", shape.restart, "--stop-timeout", str(plan.stop_grace))
+    if shape.health_check:
+        check = shape.health_check
+        yield ("--health-cmd", shlex.join(check.test[1:]))
+        yield (
+            *("--health-interval", f"{check.interval}s", "--health-timeout", f"{check.timeout}s"),
+            *("--health-retries", str(check.retries), "--health-start-period", f"{check.start_period}s"),
+        )
+    yield ("--entrypoint", plan.entrypoint[0], plan.image, *plan.entrypoint[1:])
+
+
+def _engine(command: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    group: tuple[str, ...] = ()
+    for word in command:
+        if word.startswith("--") and group:
+            yield group
+            group = ()
+        group += (word,)
+    if group:
+        yield group
+
+
+def _gpus(plan: Plan) -> tuple[str, ...]:
+    if plan.gpus.driver == "none":
+        return ()
+    if plan.gpus.driver == "cdi":
+        return tuple(word for device in plan.gpus.cdi_devices for word in ("--device", device))
+    return ("--gpus", f'"device={",".join(plan.gpus.ids)}"' if plan.gpus.ids else "all")
+
+
+def _published(port: Port) -> str:
+    host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
+    return f"{host}:{port.host_port}:{port.container_port}" if host else f"{port.host_port}:{port.container_port}"
+
+
+def _mount(mount: Mount) -> str:
+    parts = [f"type={mount.kind}", f"source={mount.source}", f"target={mount.target}"]
+    text = ",".join([*parts, "readonly"] if mount.read_only else parts)
+    if "," in mount.source:  # the flag's value is one line of CSV
+        return ",".join([parts[0], f'"{parts[1]}"', parts[2], *(["readonly"] if mount.read_only else [])])
+    return text

@@ -1,0 +1,102 @@
+"""A deployment as it was last seen, and what every runtime can do with one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from ..errors import NoSuchDeploymentError, StepAudioError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..plan.plan import Plan
+
+State = Literal["created", "running", "exited"]
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A running or ended engine of ours. Times are seconds since the epoch.
+
+    `id` is the container's id, or the process id; `handed_over` says that it was ready once (a restart
+    policy is set); `plan` is the identity of the plan it was started from and `settings` what made that plan.
+    """
+
+    name: str
+    runtime: Literal["docker", "process"]
+    engine: Literal["vllm", "rehearsal"]
+    model: str
+    endpoint: str
+    plan_hash: str
+    id: str
+    state: State
+    plan: Mapping[str, Any]
+    settings: Mapping[str, Any]
+    exit_code: int | None = None
+    oom_killed: bool = False
+    health: Literal["starting", "healthy", "unhealthy"] | None = None
+    started_at: float | None = None
+    handed_over: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """How an engine ended."""
+
+    code: int
+    oom_killed: bool = False
+
+
+class NameTakenError(StepAudioError):
+    """Something of that name appeared since we looked: a deployment of ours, to be found again."""
+
+    code = "name-taken"
+
+
+class ForeignError(NoSuchDeploymentError):
+    """Something of that name exists and is not ours; it is never touched."""
+
+    code = "not-ours"
+
+
+class Runtime(Protocol):
+    """What carries a plan out. Every call may raise `RuntimeUnavailableError`."""
+
+    def find(self, name: str) -> Deployment | None:
+        """The deployment of that name, or None. Raises ForeignError."""
+        ...
+
+    def deployments(self) -> tuple[Deployment, ...]:
+        """Every deployment of ours."""
+        ...
+
+    def create(self, plan: Plan) -> Deployment:
+        """Make the deployment without starting it. Raises NameTakenError, RefusedError."""
+        ...
+
+    def start(self, deployment: Deployment) -> Deployment:
+        """Start it. Raises RefusedError where the engine is refused before it ran."""
+        ...
+
+    def hand_over(self, deployment: Deployment) -> None:
+        """It is ready: from now on it is restarted as its plan says."""
+        ...
+
+    def stop(self, deployment: Deployment, grace: int) -> None:
+        """Stop it; what is in flight has `grace` seconds."""
+        ...
+
+    def remove(self, deployment: Deployment) -> None:
+        """Remove it with its logs, killing it if it runs."""
+        ...
+
+    def logs(
+        self, deployment: Deployment, *, follow: bool = False, tail: int | None = None, since: float | None = None
+    ) -> Iterator[bytes]:
+        """Pieces of the log as they come, not split at lines. `since` in seconds since the epoch."""
+        ...
+
+    def wait(self, deployment: Deployment) -> Exit:
+        """Block until it has ended."""
+        ...

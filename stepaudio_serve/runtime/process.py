@@ -1,0 +1,214 @@
+"""The process runtime: the same arguments as a child process that outlives the command line.
+
+For machines where no container can be started, and for the rehearsal engine. A deployment is a folder:
+`record.json` (labels and process id), `engine.log`, and `exit_code` once it has ended. A folder is renamed
+into place, so that of two starts at a time exactly one wins.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import RefusedError, SettingsError
+from ..plan.plan import LABEL_PREFIX
+from .deployment import Deployment, Exit, NameTakenError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..plan.plan import Plan
+
+# Runs the engine, lets it handle signals itself, and leaves its exit code behind for whoever asks later.
+_SHELL = 'trap : TERM INT HUP; "$@"; echo $? > "$0"'
+_OURS = ("STEPAUDIO_API_KEY",)
+
+
+class ProcessRuntime:
+    """Deployments as child processes, each with a folder below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def find(self, name: str) -> Deployment | None:
+        """The deployment of that name, or None."""
+        folder = self._root / name
+        try:
+            record = json.loads((folder / "record.json").read_text("utf-8"))
+        except FileNotFoundError:
+            return None
+        return _read(folder, record)
+
+    def deployments(self) -> tuple[Deployment, ...]:
+        """Every deployment of ours, by name."""
+        if not self._root.is_dir():
+            return ()
+        names = sorted(item.parent.name for item in self._root.glob("[!.]*/record.json"))
+        return tuple(found for name in names if (found := self.find(name)))
+
+    def create(self, plan: Plan) -> Deployment:
+        """Make the deployment's folder.
+
+        Raises:
+            NameTakenError: another start was faster.
+        """
+        self._root.mkdir(parents=True, exist_ok=True)
+        record = {
+            "labels": dict(plan.labels),
+            "argv": [*plan.entrypoint, *plan.command],
+            "environment": dict(plan.environment),
+        }
+        with tempfile.TemporaryDirectory(dir=self._root, prefix=".new-") as fresh:
+            folder = Path(fresh) / "deployment"
+            folder.mkdir()
+            _write_record(folder, record)
+            try:
+                folder.rename(self._root / plan.name)
+            except OSError as error:
+                raise NameTakenError(f"the name `{plan.name}` was taken just now") from error
+        return _read(self._root / plan.name, record)
+
+    def start(self, deployment: Deployment) -> Deployment:
+        """Start the engine in a session of its own.
+
+        Raises:
+            RefusedError: the engine's program does not exist.
+        """
+        import psutil
+
+        folder = self._root / deployment.name
+        record = json.loads((folder / "record.json").read_text("utf-8"))
+        argv = record["argv"]
+        if shutil.which(argv[0]) is None:
+            self.remove(deployment)
+            raise RefusedError(f"there is no program `{argv[0]}`", why="it is not on PATH", fix="pip install vllm")
+        with (folder / "engine.log").open("ab") as log:
+            process = subprocess.Popen(
+                ["/bin/sh", "-c", _SHELL, str(folder / "exit_code"), *argv],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=_environment(record["environment"]),
+                cwd=folder,
+                start_new_session=True,
+            )
+        record |= {"pid": process.pid, "created": psutil.Process(process.pid).create_time()}
+        _write_record(folder, record)
+        process.returncode = 0  # it is meant to outlive us: no warning about a child that still runs
+        return _read(folder, record)
+
+    def hand_over(self, deployment: Deployment) -> None:
+        """Note that it was ready once; nothing restarts a process."""
+        (self._root / deployment.name / "handed_over").touch()
+
+    def stop(self, deployment: Deployment, grace: int) -> None:
+        """Ask the engine to end; kill what is left of its session after `grace` seconds."""
+        import psutil
+
+        process = _process(deployment)
+        if process is None:
+            return
+        group = int(deployment.id)
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGTERM)
+        with suppress(psutil.TimeoutExpired):
+            process.wait(timeout=grace)
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+
+    def remove(self, deployment: Deployment) -> None:
+        """End the engine and remove its folder."""
+        self.stop(deployment, 0)
+        shutil.rmtree(self._root / deployment.name, ignore_errors=True)
+
+    def logs(
+        self, deployment: Deployment, *, follow: bool = False, tail: int | None = None, since: float | None = None
+    ) -> Iterator[bytes]:
+        """The engine's output.
+
+        Raises:
+            SettingsError: `since` was given; a process's log has no times of its own.
+        """
+        if since is not None:
+            raise SettingsError(
+                "--since needs the docker runtime", why="a process's log carries no times", fix="--tail 100"
+            )
+        log = self._root / deployment.name / "engine.log"
+        log.touch()
+        lines = "+1" if tail is None else str(tail)
+        command = ["tail", "-n", lines, *(["-f", "-s", "0.1", f"--pid={deployment.id}"] if follow else []), str(log)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            try:
+                while chunk := os.read(process.stdout.fileno(), 65536) if process.stdout else b"":
+                    yield chunk
+            finally:
+                process.terminate()
+
+    def wait(self, deployment: Deployment) -> Exit:
+        """Block until the engine has ended."""
+        process = _process(deployment)
+        if process is not None:
+            process.wait()
+        return Exit(_exit_code(self._root / deployment.name))
+
+
+def _environment(of_plan: dict[str, str]) -> dict[str, str]:
+    inherited = {key: value for key, value in os.environ.items() if key not in _OURS}
+    paths = [path for path in (of_plan.get("PYTHONPATH"), inherited.get("PYTHONPATH")) if path]
+    return {**inherited, **of_plan, **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})}
+
+
+def _write_record(folder: Path, record: dict[str, Any]) -> None:
+    fresh = folder / ".record.json"
+    fresh.write_text(json.dumps(record, ensure_ascii=False), "utf-8")
+    fresh.replace(folder / "record.json")
+
+
+def _read(folder: Path, record: dict[str, Any]) -> Deployment:
+    labels = {key.removeprefix(LABEL_PREFIX): value for key, value in record["labels"].items()}
+    seen = Deployment(
+        name=labels["deployment"],
+        runtime="process",
+        engine="rehearsal" if labels["engine"] == "rehearsal" else "vllm",
+        model=labels["model"],
+        endpoint=labels["endpoint"],
+        plan_hash=labels["plan-hash"],
+        id=str(record.get("pid", "")),
+        state="created",
+        plan=json.loads(labels["plan"]),
+        settings=json.loads(labels["settings"]),
+        started_at=record.get("created"),
+        handed_over=(folder / "handed_over").exists(),
+    )
+    if "pid" not in record:
+        return seen
+    if _process(seen) is not None:
+        return replace(seen, state="running")
+    return replace(seen, state="exited", exit_code=_exit_code(folder))
+
+
+def _process(deployment: Deployment) -> Any:
+    """The live process, or None: a process id that was given to somebody else since does not count."""
+    import psutil
+
+    try:
+        process = psutil.Process(int(deployment.id))
+        alive = process.create_time() == deployment.started_at and process.status() != psutil.STATUS_ZOMBIE
+    except (psutil.Error, ValueError):
+        return None
+    return process if alive else None
+
+
+def _exit_code(folder: Path) -> int:
+    try:
+        return int((folder / "exit_code").read_text("ascii"))
+    except (OSError, ValueError):
+        return 137  # killed with the shell that would have noted it

@@ -1,0 +1,31 @@
+"""Known engine images, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class EngineImage:
+    """An image, the platforms it exists for and the model architectures it serves."""
+
+    name: str
+    image: str
+    platforms: tuple[str, ...]
+    architectures: tuple[str, ...]
+    entrypoint: tuple[str, ...]
+
+
+def engine_image(name: str) -> EngineImage:
+    """The image known under a name: `stepfun`, `upstream` or `rehearsal`."""
+    import yaml
+
+    data = yaml.safe_load((files(__package__) / "engine_images.yaml").read_text("utf-8"))[name]
+    return EngineImage(
+        name=name,
+        image=data["image"],
+        platforms=tuple(data["platforms"]),
+        architectures=tuple(data["architectures"]),
+        entrypoint=tuple(data["entrypoint"]),
+    )

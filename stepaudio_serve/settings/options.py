@@ -1,0 +1,221 @@
+"""The settings, each declared once.
+
+A field's name is the engine's own name wherever the engine has one. From the declaration derive the flag
+(`--max-model-len`), the environment variable (`STEPAUDIO_MAX_MODEL_LEN`), the file key (`max_model_len`),
+the help text, the default and the JSON schema.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+DEFAULT_MODEL = "Firworks/Step-Audio-R1-nvfp4"
+CHAT_TEMPLATES = ("step-audio-r1", "official")
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """How a setting looks on the command line: its group in `--help` and the placeholder of its value."""
+
+    group: str
+    metavar: str = ""
+
+
+def _gpus(value: Any) -> Any:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, list | tuple):
+        return ",".join(str(item) for item in value)
+    return value
+
+
+def _yaml_word(value: Any) -> Any:
+    """YAML reads a bare on, off or no as a boolean; these settings mean the word."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+
+
+def _yaml_no(value: Any) -> Any:
+    return "no" if value is False else value
+
+
+def _words(value: Any) -> Any:
+    return tuple(shlex.split(value)) if isinstance(value, str) else value
+
+
+def _expand(value: Any) -> Any:
+    return Path(value).expanduser() if isinstance(value, str) and value else value
+
+
+Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")]
+FilePath = Annotated[Path, BeforeValidator(_expand)]
+PositiveInt = Annotated[int, Field(ge=1)]
+OnOff = bool
+
+
+class Settings(BaseModel):
+    """Every setting of a deployment. Frozen; sizes in tokens, times in seconds.
+
+    Raises:
+        pydantic.ValidationError: when built directly with a wrong value. `settings.sources.resolve`
+            turns that into a `SettingsError` which says where the value came from.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, validate_default=True)
+
+    model: Annotated[str, Flag("Model", "FOLDER|REPO")] = Field(
+        DEFAULT_MODEL, min_length=1, description="Checkpoint: a folder, or the name of a Hub repository on disk."
+    )
+    models_dir: Annotated[FilePath | None, Flag("Model", "DIR")] = Field(
+        None, description="Where checkpoints named by Hub repository are looked for."
+    )
+    revision: Annotated[str | None, Flag("Model", "REV")] = Field(
+        None, description="Revision of the Hub repository (branch, tag or commit)."
+    )
+    served_model_name: Annotated[str, Flag("Model", "NAME")] = Field(
+        "Step-Audio-R1", min_length=1, description="Model name that clients send."
+    )
+    chat_template: Annotated[str, Flag("Model", "NAME|FILE")] = Field(
+        "step-audio-r1", min_length=1, description="Chat template: step-audio-r1, official, or a Jinja file."
+    )
+    trust_remote_code: Annotated[Literal["on", "off", "pinned"], BeforeValidator(_yaml_word), Flag("Model")] = Field(
+        "on", description="Let the engine run the code files in the checkpoint folder."
+    )
+
+    engine: Annotated[Literal["vllm", "rehearsal"], Flag("Engine")] = Field(
+        "vllm", description="What serves: vLLM, or the rehearsal engine (no model, no GPU)."
+    )
+    engine_image: Annotated[Literal["stepfun", "upstream"], Flag("Engine")] = Field(
+        "stepfun", description="Named pair of image and flags."
+    )
+    image: Annotated[str | None, Flag("Engine", "REF")] = Field(
+        None, pattern=r"^[^\s-]\S*$", description="Exact image reference; overrides --engine-image."
+    )
+    runtime: Annotated[Literal["docker", "process"], Flag("Engine")] = Field(
+        "docker", description="Where the engine runs: a container, or a child process."
+    )
+    engine_args: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
+        (), description="Further arguments for the engine (on the command line: after --)."
+    )
+
+    name: Annotated[Name, Flag("Deployment", "NAME")] = Field("step-audio-r1", description="Name of the deployment.")
+    host: Annotated[str, Flag("Deployment", "ADDRESS")] = Field(
+        "127.0.0.1",
+        pattern=r"^(localhost|[0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$",
+        description="Address to publish the endpoint on.",
+    )
+    port: Annotated[int, Flag("Deployment", "PORT")] = Field(
+        9999, ge=1, le=65535, description="Port of the endpoint on this host."
+    )
+    api_key: Annotated[SecretStr | None, Flag("Deployment", "KEY")] = Field(
+        None, min_length=1, description="Key that clients must send; better: --api-key-file or STEPAUDIO_API_KEY."
+    )
+    api_key_file: Annotated[FilePath | None, Flag("Deployment", "FILE")] = Field(
+        None, description="File that holds the key, one a line."
+    )
+    insecure: Annotated[OnOff, Flag("Deployment")] = Field(
+        False, description="Allow an address beyond loopback without a key."
+    )
+    guard: Annotated[OnOff, Flag("Deployment")] = Field(
+        True, description="Protect the engine inside its own server process."
+    )
+    log_requests: Annotated[OnOff, Flag("Deployment")] = Field(
+        False, description="Log every request with its prompt (they may be private)."
+    )
+    restart: Annotated[
+        Literal["no", "on-failure", "always", "unless-stopped"], BeforeValidator(_yaml_no), Flag("Deployment")
+    ] = Field("unless-stopped", description="Restart policy once the engine has been handed over.")
+    cache: Annotated[str, Flag("Deployment", "VOLUME")] = Field(
+        "stepaudio-serve-cache",
+        pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$",
+        description="Named volume for compile caches.",
+    )
+
+    gpus: Annotated[str, BeforeValidator(_gpus), Flag("Size", "all|0,1|none")] = Field(
+        "all",
+        pattern=r"^(all|none|[A-Za-z0-9-]+(,[A-Za-z0-9-]+)*)$",
+        description="GPUs: all, none, or ids separated by commas.",
+    )
+    max_model_len: Annotated[PositiveInt | Literal["auto"], Flag("Size", "TOKENS|auto")] = Field(
+        16384, description="Longest prompt and answer together, in tokens."
+    )
+    max_num_seqs: Annotated[PositiveInt, Flag("Size", "N")] = Field(32, description="Most requests at a time.")
+    max_num_batched_tokens: Annotated[PositiveInt | Literal["auto"], Flag("Size", "TOKENS|auto")] = Field(
+        "auto", description="Most tokens in one step; lowering it frees memory for the KV cache."
+    )
+    gpu_memory_utilization: Annotated[float, Flag("Size", "FRACTION")] = Field(
+        0.90, gt=0, le=1, description="Share of each GPU's memory to use."
+    )
+    tensor_parallel_size: Annotated[PositiveInt | Literal["auto"], Flag("Size", "N|auto")] = Field(
+        "auto", description="Number of GPUs to split the model over."
+    )
+
+    canary: Annotated[Literal["lenient", "strict", "off"], BeforeValidator(_yaml_word), Flag("Start-up")] = Field(
+        "lenient", description="The spoken question before hand-off: a wrong answer warns, fails, or is not asked."
+    )
+    ready_timeout: Annotated[float, Flag("Start-up", "SECONDS")] = Field(
+        1800, gt=0, description="Give up when not ready by then."
+    )
+    stall_timeout: Annotated[float, Flag("Start-up", "SECONDS")] = Field(
+        600, gt=0, description="Give up when the engine says nothing new for so long."
+    )
+    stop_grace: Annotated[int, Flag("Start-up", "SECONDS")] = Field(
+        60, ge=0, description="Time for answers in flight before the engine is killed."
+    )
+
+    recipe: Literal["stepaudio-serve", "model-card"] = Field(
+        "stepaudio-serve",
+        description="model-card: exactly the model card's command, as the profile model-card asks; for comparison.",
+    )
+
+    @model_validator(mode="after")
+    def _one_key_source(self) -> Settings:
+        if self.api_key is not None and self.api_key_file is not None:
+            raise ValueError("api_key and api_key_file exclude each other")
+        return self
+
+    @property
+    def gpu_ids(self) -> tuple[str, ...]:
+        """The chosen GPU ids; empty for `all` and `none`."""
+        return () if self.gpus in {"all", "none"} else tuple(self.gpus.split(","))
+
+    @property
+    def has_key(self) -> bool:
+        """Whether clients must send a key."""
+        return self.api_key is not None or self.api_key_file is not None
+
+    def to_label(self) -> dict[str, Any]:
+        """What differs from the defaults, JSON-serialisable, without the secret itself."""
+        return self.model_dump(mode="json", exclude={"api_key"}, exclude_defaults=True)
+
+
+OWNED_ENGINE_FLAGS = {
+    "--host": "host",
+    "--port": "port",
+    "--api-key": "api_key_file",
+    "--served-model-name": "served_model_name",
+    "--chat-template": "chat_template",
+    "--max-model-len": "max_model_len",
+    "--max-num-seqs": "max_num_seqs",
+    "--max-num-batched-tokens": "max_num_batched_tokens",
+    "--gpu-memory-utilization": "gpu_memory_utilization",
+    "--tensor-parallel-size": "tensor_parallel_size",
+    "-tp": "tensor_parallel_size",
+    "--trust-remote-code": "trust_remote_code",
+    "--enable-log-requests": "log_requests",
+    "--uds": "host",
+    "--model": "model",
+}
+
+
+def owned_flag(argument: str) -> str | None:
+    """The setting that owns an engine argument, or None: such an argument would contradict the plan."""
+    flag = re.split("=", argument, maxsplit=1)[0]
+    return OWNED_ENGINE_FLAGS.get("--" + flag[2:].replace("_", "-") if flag.startswith("--") else flag)

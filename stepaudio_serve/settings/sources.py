@@ -1,0 +1,212 @@
+"""Where settings come from, in order of precedence: flag > environment > file > profile > default.
+
+The source of each value is kept, so that an error can name it and `config show` can print it.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ValidationError
+
+from ..errors import SettingsError
+from .declared import ENVIRONMENT_PREFIX, Option, option, options
+from .options import Settings, owned_flag
+from .profiles import load_profile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+FILE_NAME = "stepaudio.yaml"
+RESERVED_VARIABLES = ("STEPAUDIO_PROFILE", "STEPAUDIO_REQUIRE")
+RESERVED_PREFIXES = ("STEPAUDIO_REHEARSAL_", "STEPAUDIO_GUARD_", "STEPAUDIO_TEST")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was set: the kind of source, and the very place (`--port`, `stepaudio.yaml:3`)."""
+
+    source: Literal["flag", "environment", "file", "profile", "default"]
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A raw value with its origin."""
+
+    value: Any
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Settings with the origin of each, and notices for the user about what was seen and not used."""
+
+    settings: Settings
+    origins: Mapping[str, Origin]
+    notices: tuple[str, ...] = ()
+
+
+def resolve(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    files: Sequence[Path] = (),
+    profile: str | None = None,
+) -> Resolved:
+    """Gather, merge and validate.
+
+    `flags` maps setting names to values that were really given; `files` are in order of precedence,
+    and those that do not exist are skipped.
+
+    Raises:
+        SettingsError: naming every wrong setting, where it came from, what is allowed and the nearest spelling.
+    """
+    environ = environ or {}
+    profile = profile or environ.get("STEPAUDIO_PROFILE") or None
+    layers = [
+        {name: Given(value, Origin("flag", option(name).flag_name)) for name, value in (flags or {}).items()},
+        _from_environment(environ),
+        *(from_file(path) for path in files if path.exists()),
+        _from_profile(profile) if profile else {},
+    ]
+    merged: dict[str, Given] = {}
+    for layer in layers:
+        for name, given in layer.items():
+            merged.setdefault(name, given)
+    settings = _validate(merged)
+    default = Origin("default", "default")
+    origins = {name: merged[name].origin if name in merged else default for name in Settings.model_fields}
+    return Resolved(settings, MappingProxyType(origins), tuple(_notices(environ, origins)))
+
+
+def default_files() -> tuple[Path, ...]:
+    """`stepaudio.yaml` in the working folder, then the one in the user's configuration folder."""
+    from platformdirs import user_config_path
+
+    return Path(FILE_NAME), user_config_path("stepaudio-serve") / FILE_NAME
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
+    found = ((item.name, item.variable) for item in options())
+    return {
+        name: Given(environ[variable], Origin("environment", variable))
+        for name, variable in found
+        if environ.get(variable, "") != ""
+    }
+
+
+def _notices(environ: Mapping[str, str], origins: Mapping[str, Origin]) -> Iterable[str]:
+    if origins["api_key"].source == "flag":
+        yield "a key given as --api-key can be read by every user of this machine: use --api-key-file"
+    known = [item.variable for item in options()]
+    for variable in sorted(environ):
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in known or variable in RESERVED_VARIABLES:
+            continue
+        if variable.startswith(RESERVED_PREFIXES):
+            continue
+        yield f"the environment variable {variable} is not a setting and was ignored" + nearest(variable, known)
+
+
+def _from_profile(name: str) -> dict[str, Given]:
+    profile = load_profile(name)
+    return {key: Given(value, Origin("profile", name)) for key, value in profile.settings.items()}
+
+
+def from_file(path: Path) -> dict[str, Given]:
+    """Read one settings file; every key knows its line.
+
+    Raises:
+        SettingsError: the file is not a YAML mapping, or has an unknown or doubled key.
+    """
+    import yaml
+
+    try:
+        node = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise SettingsError(f"{path} is not valid YAML", why=problem, fix=f"edit {path}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read", why=str(error)) from error
+    if node is None:
+        return {}
+    if not isinstance(node, yaml.MappingNode):
+        raise SettingsError(f"{path} does not hold settings", why="its top level is not a mapping", fix="port: 9999")
+    known = list(Settings.model_fields)
+    given: dict[str, Given] = {}
+    loader = yaml.SafeLoader("")
+    for key_node, value_node in node.value:
+        key = str(key_node.value)
+        place = f"{path}:{key_node.start_mark.line + 1}"
+        if key not in known:
+            raise SettingsError(
+                f"{place}: unknown setting `{key}`" + nearest(key.replace("-", "_"), known),
+                why="every key of the file is a setting",
+                fix="stepaudio-serve config schema",
+            )
+        if key in given:
+            raise SettingsError(f"{place}: `{key}` is set twice", why=f"first in {given[key].origin.place}")
+        given[key] = Given(loader.construct_object(value_node, deep=True), Origin("file", place))
+    return given
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """` - did you mean X?`, or nothing when no known word is close."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" - did you mean {close[0]}?" if close else ""
+
+
+def _validate(merged: Mapping[str, Given]) -> Settings:
+    try:
+        settings = Settings.model_validate({name: given.value for name, given in merged.items()})
+    except ValidationError as error:
+        problems = list(dict.fromkeys(_problem(item, merged) for item in error.errors(include_url=False)))
+        raise SettingsError("\n".join(problems), fix="stepaudio-serve config schema") from error
+    for argument in settings.engine_args:
+        if owner := owned_flag(argument):
+            raise SettingsError(
+                f"engine argument `{argument.split('=')[0]}` contradicts the setting {owner}",
+                why="the plan sets it; two values for one flag would leave it to chance which one counts",
+                fix=f"{option(owner).flag_name} VALUE (before the --)",
+            )
+    return settings
+
+
+def _problem(item: Any, merged: Mapping[str, Given]) -> str:
+    if not item["loc"]:
+        return str(item["msg"]).removeprefix("Value error, ")
+    name = str(item["loc"][0])
+    declared = option(name)
+    given = merged[name]
+    shown = "********" if name == "api_key" else repr(given.value)
+    suggestion = nearest(given.value, declared.choices) if isinstance(given.value, str) else ""
+    return f"{name} = {shown} ({given.origin.place}): {_allowed(declared, item)}{suggestion}"
+
+
+def _allowed(declared: Option, item: Mapping[str, Any]) -> str:
+    if declared.choices:
+        return "allowed are " + ", ".join(declared.choices)
+    if declared.is_switch:
+        return "allowed are on and off"
+    schema = Settings.model_json_schema()["properties"][declared.name]
+    kinds = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
+    return "allowed: " + " or ".join(_kind(part, declared) for part in kinds) if kinds else str(item["msg"])
+
+
+def _kind(part: Mapping[str, Any], declared: Option) -> str:
+    if "const" in part:
+        return f"`{part['const']}`"
+    if part.get("type") in {"integer", "number"}:
+        noun = "a whole number" if part["type"] == "integer" else "a number"
+        low = part.get("minimum", part.get("exclusiveMinimum"))
+        low_word = "above" if "exclusiveMinimum" in part else "from"
+        bounds = [f"{low_word} {low:g}"] if low is not None else []
+        bounds += [f"to {part['maximum']:g}"] if "maximum" in part else []
+        return " ".join([noun, *bounds])
+    if declared.flag and declared.flag.metavar and part.get("pattern"):
+        return f"{declared.flag.metavar} (matching {part['pattern']})"
+    return "text that is not empty"
