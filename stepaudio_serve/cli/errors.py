@@ -96,7 +96,7 @@ def _say(error: StepAudioError) -> None:
     notice(paint(error.what, "bold", sys.stderr), level="blocker")
     if isinstance(error, PlanDiffersError):
         for field, running, wanted in error.differences:
-            sys.stderr.write(f"  {field}: running {running!r}, wanted {wanted!r}\n")
+            sys.stderr.write(f"  {field}: {_shown(running)} -> {_shown(wanted)}\n")
     _row("why", error.why)
     if isinstance(error, EngineFailedError) and error.diagnoses and error.diagnoses[0].evidence:
         _row("line", error.diagnoses[0].evidence.text.strip())
@@ -106,6 +106,10 @@ def _say(error: StepAudioError) -> None:
             notice(finding.what, level="blocker")
             _row("why", finding.why)
             _row("fix", finding.fix)
+
+
+def _shown(value: object) -> str:
+    return "(not set)" if value is None else "(set)" if value == "" else str(value)
 
 
 def _row(label: str, text: str) -> None:

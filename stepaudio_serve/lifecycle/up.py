@@ -17,7 +17,7 @@ from ..errors import (
     TimedOutError,
     UnhealthyError,
 )
-from ..plan.plan import differences
+from ..plan.difference import differences
 from ..runtime.deployment import Deployment, ForeignError, NameTakenError
 from ..runtime.files import key_changed, remove_files, write_files
 from ..startup.interrupt import interruption_deferred

@@ -145,19 +145,3 @@ class Plan:
             "settings": json.dumps(dict(settings), sort_keys=True, ensure_ascii=False),
         }
         return replace(self, labels={LABEL_PREFIX + key: value for key, value in labels.items()})
-
-
-def differences(running: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[tuple[str, object, object], ...]:
-    """The fields in which two plans' identities differ, as (field, running, wanted), nested fields with dots."""
-    rows: list[tuple[str, object, object]] = []
-    for key in sorted({*running, *wanted}):
-        old, new = running.get(key), wanted.get(key)
-        if json.dumps(old, sort_keys=True) == json.dumps(new, sort_keys=True):
-            continue
-        if isinstance(old, dict) and isinstance(new, dict):
-            rows += [(f"{key}.{below}", a, b) for below, a, b in differences(old, new)]
-        elif key in {"command", "entrypoint"} and isinstance(old, list) and isinstance(new, list | tuple):
-            rows.append((key, " ".join(w for w in old if w not in new), " ".join(w for w in new if w not in old)))
-        else:
-            rows.append((key, old, new))
-    return tuple(rows)

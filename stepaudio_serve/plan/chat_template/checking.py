@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .source import ChatTemplate, ContentFormat
 
 _GROUP: Final = "template"
-_FIX: Final = "--chat-template step-audio-r1"
+_FIX: Final = "stepaudio-serve up --chat-template step-audio-r1"
 _EXPECTATIONS: Final = Path(__file__).with_name("expectations.yaml")
 
 
@@ -127,11 +127,11 @@ def _problem(source: str, expectation: _Expectation, formats: Mapping[Generation
         except jinja2.TemplateError as error:
             if expectation.refused and isinstance(error, TemplateRefusal):
                 continue
-            return f"It fails, with content as {generation} hands it over: {error}"
+            return f"It fails, with content as the engine image {generation} hands it over: {error}"
         if expectation.refused:
             return f"It renders {prompt!r}."
         if difference := _difference(prompt, expectation):
-            return f"{difference}, with content as {generation} hands it over."
+            return f"{difference}, with content as the engine image {generation} hands it over."
         prompts.append(prompt)
     if expectation.alike and len(set(prompts)) > 1:
         return f"{prompts[0]!r} is not {prompts[1]!r}."

@@ -69,7 +69,7 @@ def render(
     except UnicodeEncodeError as error:
         raise SettingsError(
             "the conversation contains half of a surrogate pair",
-            why=f"Character {error.start} of the prompt is {prompt[error.start]!r}, which is no text.",
+            why=f"Character {error.start + 1} of the prompt is {prompt[error.start]!r}, which is no text.",
             fix="Write the character itself, or both halves of its escape.",
         ) from error
     return prompt

@@ -40,13 +40,13 @@ def load_template(name_or_path: str) -> ChatTemplate:
         raise SettingsError(
             f"chat_template: there is no template {name_or_path!r}",
             why=f"It is neither a file nor one of {', '.join(BUILTIN)}.",
-            fix=f"--chat-template {_nearest(name_or_path, path)}",
+            fix=f"Use {_nearest(name_or_path, path)}",
         ) from None
     except OSError as error:
         raise SettingsError(
             f"chat_template: {name_or_path!r} cannot be read",
             why=f"{error.strerror or error}.",
-            fix=f"Name a file that you may read, or --chat-template {BUILTIN[0]}",
+            fix=f"Use {BUILTIN[0]}, or a file that you may read",
         ) from error
     except UnicodeDecodeError as error:
         raise SettingsError(
