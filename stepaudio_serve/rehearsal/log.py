@@ -36,8 +36,8 @@ def draw_bar(title: str, done: int, total: int, seconds: float) -> None:
     left = _clock((total - done) / rate) if rate else "?"
     speed = f"{rate:5.2f}it/s" if rate else "?it/s"
     cells = ("█" * (BAR_CELLS * done // total)).ljust(BAR_CELLS)
-    middle = "Completed" if title.startswith("Loading safetensors") else f"|{cells}"
-    line = f"\r{title}: {100 * done // total:3d}% {middle} | {done}/{total} [{_clock(seconds)}<{left}, {speed}]"
+    middle = " Completed | " if title.startswith("Loading safetensors") else f"|{cells}| "
+    line = f"\r{title}: {100 * done // total:3d}%{middle}{done}/{total} [{_clock(seconds)}<{left}, {speed}]"
     sys.stderr.write(line + ("\n" if done == total else ""))
     sys.stderr.flush()
 
