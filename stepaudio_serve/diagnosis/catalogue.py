@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from string import Formatter
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -37,6 +36,8 @@ class Entry:
 @cache
 def catalogue() -> tuple[Entry, ...]:
     """Return the entries in the order of the file: of two that recognise one line, the first is told."""
+    from importlib import resources
+
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

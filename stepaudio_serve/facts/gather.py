@@ -79,10 +79,12 @@ def guard_sources() -> dict[str, str]:
     }
 
 
-def readable_key_file(path: Path) -> str:
-    """Why a key file cannot be used, or an empty string."""
+def key_file_problem(path: Path) -> str:
+    """Why the guard could not use a key file, or an empty string."""
+    from ..guard.keys import parse_keys
+
     try:
-        text = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        parse_keys(path.read_bytes())
+    except (OSError, ValueError) as error:
         return str(error)
-    return "" if text.strip() else "it is empty"
+    return ""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..checks.launch import check_key_file, check_launch, check_port
 from ..errors import RefusedError
-from ..facts.gather import Facts, gather, readable_key_file
+from ..facts.gather import Facts, gather, key_file_problem
 from ..facts.host import port_holder
 from ..plan.build import make_plan
 from ..runtime.choose import docker_runtime, process_runtime
@@ -53,7 +53,7 @@ def findings_before_start(prepared: Prepared, *, replacing: Deployment | None) -
     path = settings.api_key_file
     return (
         *check_launch(settings, prepared.facts, prepared.plan),
-        *(check_key_file(str(path), readable_key_file(path)) if path else ()),
+        *(check_key_file(str(path), key_file_problem(path)) if path else ()),
         *_port(prepared, replacing),
     )
 

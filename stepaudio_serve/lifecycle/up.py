@@ -42,7 +42,8 @@ class Launched:
     """What `up` or `wait` ended with; times in seconds.
 
     `already` says that it ran before; `start` counts to the engine's first healthy answer, `ready` to the
-    hand-off, `canary` is the question alone. `reaction` is the time from the first healthy answer to the question.
+    hand-off, `canary` is the question alone. `reaction` is the time from the first healthy answer to the question,
+    `answered_at` the moment of its answer in seconds since the epoch.
     """
 
     status: Status
@@ -51,6 +52,7 @@ class Launched:
     ready: float | None = None
     reaction: float | None = None
     canary: CanaryResult | None = None
+    answered_at: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document that `up --json` and `wait --json` print."""
@@ -68,6 +70,8 @@ class Launched:
                 "asked": asked.asked if asked else None,
                 "answer": asked.answer if asked else None,
                 "heard": asked.heard if asked else None,
+                "why": asked.why if asked else "",
+                "answered_at": self.answered_at,
             },
         }
 
@@ -249,7 +253,7 @@ def hand_over(
         EngineFailedError: the engine died of the question.
         UnhealthyError: it did not hear, and the canary is strict.
     """
-    heard, reaction = None, None
+    heard, reaction, answered_at = None, None, None
     if canary is not None:
         from ..startup.canary import ask_canary
 
@@ -257,6 +261,7 @@ def hand_over(
         observer.asking(canary.question)
         reaction = time.monotonic() - moments.healthy
         heard = ask_canary(canary, deployment.endpoint, deployment.model, engine=deployment.engine, api_key=key)
+        answered_at = time.time()
     now = runtime.find(deployment.name)
     if now is None:
         raise NoSuchDeploymentError(f"`{deployment.name}` was removed while it was asked", fix="stepaudio-serve up")
@@ -272,7 +277,7 @@ def hand_over(
         )
     status = status_of(runtime, runtime.find(deployment.name) or now)
     done = time.monotonic()
-    return Launched(status, False, moments.healthy - moments.began, done - moments.began, reaction, heard)
+    return Launched(status, False, moments.healthy - moments.began, done - moments.began, reaction, heard, answered_at)
 
 
 def key_of(settings: Settings, deployment: Deployment) -> str | None:

@@ -35,8 +35,6 @@ def serve_arguments(
         optional.append(("--max-num-batched-tokens", settings.max_num_batched_tokens))
     if settings.gpu_memory_utilization != 0.90:
         optional.append(("--gpu-memory-utilization", settings.gpu_memory_utilization))
-    if settings.guard:
-        optional.append(("--middleware", GUARD_CLASS))
     valued: list[tuple[str, object]] = [
         ("--served-model-name", settings.served_model_name),
         ("--port", port),
@@ -52,4 +50,6 @@ def serve_arguments(
     if settings.log_requests:
         switches.append("--enable-log-requests")
     flags = [word for flag, value in valued for word in (flag, str(value))]
-    return ("serve", paths.model, *flags, *switches, *settings.engine_args)
+    # The last middleware stands outermost, so the guard comes after whatever the user adds.
+    guard = ("--middleware", GUARD_CLASS) if settings.guard else ()
+    return ("serve", paths.model, *flags, *switches, *settings.engine_args, *guard)

@@ -90,14 +90,15 @@ def prepare(
     failure = engine.triggered(seconds)
     if failure and failure.behaviour == "refuse":
         raise BadRequestError(failure.lines, status=failure.status)
-    if 0.0 in seconds and failure is None:
+    if 0.0 in seconds and not (failure and failure.clip):
         raise BadRequestError("The audio (len=0) is too short to be represented inside the model")
     prompt_tokens = tokens.of_prompt(prompt, seconds)
     budget = token_budget(request, prompt_tokens, options.max_model_len)
     text = answer.compose(prompt, clips, prompt_tokens, thinking_words=settings.thinking_words)
-    garbage = failure is not None and failure.behaviour == "garbage"
+    if failure and failure.behaviour == "garbage":
+        text = answer.GARBAGE
     reply = answer.cut(
-        answer.GARBAGE if garbage else text,
+        text,
         stop=request.stop_strings,
         include_stop=request.include_stop_str_in_output,
         max_tokens=budget,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from . import startup_log
@@ -60,7 +60,7 @@ class Engine:
         failure = self._settings.failure
         return failure if failure and failure.concerns(clip_seconds) else None
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def place(self, prompt_tokens: int, failure: Failure | None) -> AsyncIterator[None]:
         """Wait for a place and hold it. Raises EngineDeadError when the engine is, or thereby becomes, dead."""
         self.in_flight += 1
@@ -125,9 +125,11 @@ class Engine:
         self._end(failure.exit_code)
 
     async def _pause(self, seconds: float) -> None:
-        if seconds > 0:
-            await asyncio.wait({asyncio.ensure_future(self._dead.wait())}, timeout=seconds)
-        else:
+        """Wait, or raise EngineDeadError as soon as the engine is dead."""
+        if seconds == 0:
             await asyncio.sleep(0)
+        else:
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._dead.wait(), seconds)
         if self._dead.is_set():
             raise EngineDeadError

@@ -75,6 +75,7 @@ class _Life:
             raise EngineExit(1) from None
         await play(self._options, self._settings, VERSION)
         await imports
+        self._warming = asyncio.create_task(asyncio.to_thread(_import_what_audio_needs))
         return template
 
     async def _serve(self, template: ChatTemplate) -> int:
@@ -171,9 +172,13 @@ def _server_class() -> type[Any]:
 
 
 def _import_what_serving_needs() -> None:
-    """Import while the start-up plays, so that the first request does not wait."""
-    import numpy  # noqa: ICN001, F401
-    import soundfile  # noqa: F401
+    """Import while the start-up plays."""
     import uvicorn  # noqa: F401
 
     from . import app  # noqa: F401
+
+
+def _import_what_audio_needs() -> None:
+    """Import while the server already listens, so that the first clip need not wait."""
+    import numpy  # noqa: ICN001, F401
+    import soundfile  # noqa: F401

@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, TypeAlias
 
 from ..diagnosis import fatal_in, split_level
@@ -114,6 +113,8 @@ _KINDS: Mapping[str, Callable[[str], Fact]] = {
 
 @cache
 def _rules() -> tuple[_Rule, ...]:
+    from importlib import resources
+
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
