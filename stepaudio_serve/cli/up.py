@@ -94,7 +94,8 @@ def _hand_off(launched: Launched, settings: Settings, *, to: Any) -> None:
     took = f" after {duration(launched.ready)}" if launched.ready is not None else ""
     if launched.already:
         state = "already runs" if launched.ready is None else "is ready"
-    heard = ", and it heard the question" if canary is not None and canary.heard else ""
+    proof = "the sound arrived" if it.engine == "rehearsal" else "it heard the question"
+    heard = f", and {proof}" if canary is not None and canary.heard else ""
     key = ' -H "Authorization: Bearer $STEPAUDIO_API_KEY"' if settings.has_key else ""
     clip = shlex.quote(str(files("stepaudio_serve.startup") / "canary.wav"))
     body = json.dumps({"model": it.model, "messages": [{"role": "user", "content": "Say hello."}]})

@@ -13,7 +13,6 @@ import httpx
 from httpx_sse import EventSource, SSEError
 
 from ..errors import SettingsError, StepAudioError, TimedOutError, UnhealthyError
-
 from .answer import Answer, Finish, separate, whole
 from .wire import DONE, chat_url, engine_message, is_this_machine, read_chunk, request_body, request_headers
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from ..errors import SettingsError
-
 from .answer import Delta
 
 if TYPE_CHECKING:

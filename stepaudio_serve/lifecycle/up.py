@@ -189,6 +189,7 @@ def _start(prepared: Prepared, wait: bool, observer: Observer, began: float) -> 
         return _to_ready(prepared, created, observer, began, owner=True)
     except KeyboardInterrupt:
         if created is not None:
+            observer.notice(f"interrupted: removing `{plan.name}`, which was being started")
             with interruption_deferred():
                 runtime.remove(created)
                 remove_files(prepared.facts.folders.state, plan.name)

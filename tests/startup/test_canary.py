@@ -63,7 +63,7 @@ class TestTheQuestion:
         "“THE PASSWORD IS SEVEN PURPLE ELEPHANTS!”",
         "The speaker says: **The pass-word is seven-purple-elephant**.",
         "The pass word\nis seven purple\nelephants",
-        "The password is \N{FULLWIDTH DIGIT SEVEN} purple elephants.",
+        "The word is \N{FULLWIDTH DIGIT SEVEN} purple elephants.",
         "The password is eleven purple elephants.",
         "Password: seven purple events.",
     ],

@@ -1,0 +1,51 @@
+# Every target can be run again at any time; paths are relative, so that a clone's folder may have spaces in its name.
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# the first Python on PATH that is new enough and can make virtual environments
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10 /usr/bin/python3; do \
+	"$$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo "$$python" && break; done)
+# more arguments for the command of a target, as in `make test ARGS='-k plan'`
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup serve test check testbed rehearsal-image compose bench clean
+
+help: ## show this
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name words; do printf '  make %-16s %s\n' "$$name" "$$words"; done
+
+setup: $(STAMP) ## make .venv with everything that users and developers need
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo 'No Python 3.10 or newer with venv found. On Debian and Ubuntu: apt-get install python3 python3-venv' >&2; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[rehearsal]' --group dev
+	@touch $@
+
+serve: $(STAMP) ## set up, start an engine, ask it about a sound (the rehearsal engine where there is no GPU)
+	@$(BIN)/python tools/serve.py $(ARGS)
+
+test: $(STAMP) ## run the tests; those whose real parts are missing are skipped, and say so
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(STAMP) ## lint, formatting and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+testbed: $(STAMP) ## the real parts for the tests: Docker Engine, a vLLM for CPUs, tiny checkpoints (as root, on Debian)
+	tests/testbed/all.sh
+
+rehearsal-image: $(STAMP) ## build the rehearsal engine's image (BASE=... for another base image)
+	tools/rehearsal-image/build.sh $(if $(BASE),--base '$(BASE)')
+
+compose: $(STAMP) ## write compose/ anew from the plan
+	$(BIN)/stepaudio-serve render compose -o compose
+
+bench: $(STAMP) ## run the benchmarks; each prints a ratio
+	@for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" $(ARGS) || exit; done
+
+clean: ## remove what make made here (the test bed and images stay)
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
