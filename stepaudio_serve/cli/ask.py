@@ -136,6 +136,8 @@ def _stream(question: Question, *, hide_thinking: bool) -> Answer:
         shown.append(type(event))
 
     answer = ask(question, on_event=show)
+    if Text not in shown:  # the thinking never ended: all words are the answer
+        sys.stdout.write(answer.text)
     sys.stdout.write("\n")
     sys.stdout.flush()
     return answer

@@ -88,8 +88,12 @@ def _dry_run(settings: Settings, *, as_json: bool) -> int:
 def _hand_off(launched: Launched, settings: Settings, *, to: Any) -> None:
     it = launched.status.deployment
     canary = launched.canary
-    if canary is not None and canary.heard is not True:
-        notice(_canary_words(canary.heard, canary.answer, canary.why), level="warning")
+    if canary is not None and not canary.heard:
+        answer = (canary.answer or "")[:120]
+        notice(
+            f"the engine answers, but did not hear what was said: {canary.why}\n  It answered {answer!r}",
+            level="warning",
+        )
     state = "is ready" if launched.status.phase == "ready" else f"is {launched.status.phase}"
     took = f" after {duration(launched.ready)}" if launched.ready is not None else ""
     if launched.already:
@@ -109,12 +113,6 @@ def _hand_off(launched: Launched, settings: Settings, *, to: Any) -> None:
         f" -d {shlex.quote(body)}\n"
         f"  end       stepaudio-serve down{' ' + it.name if name else ''}\n"
     )
-
-
-def _canary_words(heard: bool | None, answer: str | None, why: str) -> str:
-    if heard is None:
-        return f"the spoken question could not be judged: {why}"
-    return f"the engine answers, but did not hear what was said; it answered {(answer or '')[:120]!r}"
 
 
 def _attached(launched: Launched) -> int:

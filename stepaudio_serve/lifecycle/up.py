@@ -252,7 +252,7 @@ def hand_over(
 
     Raises:
         EngineFailedError: the engine died of the question.
-        UnhealthyError: it did not hear, and the canary is strict.
+        UnhealthyError: it did not answer, or it did not hear and the canary is strict.
     """
     heard, reaction, answered_at = None, None, None
     if canary is not None:
@@ -270,15 +270,26 @@ def hand_over(
         lines = tuple(_log_lines(runtime, now))
         raise failed_start(now, lines, "the engine died of the first question")
     runtime.hand_over(now)
-    if heard is not None and heard.heard is not True and settings.canary == "strict":
-        raise UnhealthyError(
-            "the engine answers, but did not hear what was said",
-            why=f"{heard.why} Its answer: {(heard.answer or '')[:200]!r}",
-            fix=f"stepaudio-serve logs {deployment.name}   (it keeps running; stepaudio-serve down ends it)",
-        )
+    _judge(heard, settings, deployment.name)
     status = status_of(runtime, runtime.find(deployment.name) or now)
     done = time.monotonic()
     return Launched(status, False, moments.healthy - moments.began, done - moments.began, reaction, heard, answered_at)
+
+
+def _judge(canary: CanaryResult | None, settings: Settings, name: str) -> None:
+    """No answer at all is always an error: `/health` alone says little. A wrong answer is one when strict."""
+    if canary is None or canary.heard:
+        return
+    fix = f"stepaudio-serve logs --tail 50 {name}   (it keeps running; stepaudio-serve down ends it)"
+    if canary.heard is None:
+        raise UnhealthyError(
+            "the engine says that it is healthy, and did not answer a question", why=canary.why, fix=fix
+        )
+    if settings.canary == "strict":
+        answer = (canary.answer or "")[:200]
+        raise UnhealthyError(
+            "the engine answers, but did not hear what was said", why=f"{canary.why} Its answer: {answer!r}", fix=fix
+        )
 
 
 def key_of(settings: Settings, deployment: Deployment) -> str | None:
