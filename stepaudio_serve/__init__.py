@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from .lifecycle.observer import Observer
     from .lifecycle.serve import serve
     from .lifecycle.status import Status, status_of
-    from .lifecycle.up import Launched, up
+    from .lifecycle.hand_over import Launched
+    from .lifecycle.up import up
     from .plan.build import make_plan
     from .plan.plan import Plan
     from .runtime.choose import locate
@@ -32,7 +33,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Deployment": "runtime.deployment",
     "Facts": "facts.gather",
-    "Launched": "lifecycle.up",
+    "Launched": "lifecycle.hand_over",
     "Observer": "lifecycle.observer",
     "Plan": "plan.plan",
     "Settings": "settings.options",

@@ -25,6 +25,7 @@ def check_launch(settings: Settings, facts: Facts, plan: Plan) -> tuple[Finding,
         *_checkpoint(settings, facts),
         *_address(settings, facts),
         *_image(settings, facts, plan),
+        *_gpus(settings, facts),
         *_memory(plan),
         *_code(settings, facts),
     )
@@ -126,6 +127,34 @@ def _image(settings: Settings, facts: Facts, plan: Plan) -> Iterator[Finding]:
             f"{plan.image} does not exist for {platform}",
             f"it exists for {', '.join(known.platforms)}",
             "--image IMAGE with a build for this processor",
+        )
+
+
+def _gpus(settings: Settings, facts: Facts) -> Iterator[Finding]:
+    found = facts.gpus.found
+    if settings.engine != "vllm" or settings.gpus == "none":
+        return
+    seen = {name for gpu in found for name in (str(gpu.index), gpu.uuid)}
+    absent = [name for name in settings.gpu_ids if name not in seen and name.isdecimal() | name.startswith("GPU-")]
+    if found and absent:
+        there = ", ".join(f"{gpu.index} ({gpu.name})" for gpu in found)
+        yield Finding(
+            "gpu-missing",
+            "gpu",
+            "blocker",
+            f"there is no GPU {', '.join(absent)} (gpus: {settings.gpus})",
+            f"this machine has {there}",
+            f"--gpus {found[0].index}",
+        )
+    size, asked = settings.tensor_parallel_size, len(settings.gpu_ids) or len(found)
+    if size != "auto" and asked and size > asked:
+        yield Finding(
+            "too-few-gpus",
+            "gpu",
+            "blocker",
+            f"tensor_parallel_size {size} needs {size} GPUs, {asked} will be there",
+            "the model is split over so many GPUs",
+            f"--tensor-parallel-size {asked}",
         )
 
 

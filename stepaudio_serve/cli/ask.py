@@ -109,7 +109,7 @@ def _key() -> str | None:
 
 
 def _deployment(name: str | None) -> tuple[str, str, str | None]:
-    from ..lifecycle.up import key_of
+    from ..lifecycle.hand_over import key_of
     from ..runtime.choose import locate
     from .options import settings_from
 

@@ -50,7 +50,7 @@ def report(error: BaseException, *, as_json: bool) -> int:
             document(_error("usage", error.format_message(), "", "stepaudio-serve --help"))
         error.show()
         return 2
-    known = error if isinstance(error, StepAudioError) else _of_docker(error)
+    known = error if isinstance(error, StepAudioError) else _of_docker(error) or _of_system(error)
     if known is None:
         return _bug(error, as_json=as_json)
     if as_json:
@@ -85,6 +85,13 @@ def _of_docker(error: BaseException) -> StepAudioError | None:
         from ..facts.engine import unavailable
 
         return unavailable(str(error))
+    return None
+
+
+def _of_system(error: BaseException) -> StepAudioError | None:
+    """A file or folder that cannot be read or written: the system's own words, and which."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return RefusedError(f"{error.filename}: {error.strerror}", fix=f"ls -ld '{error.filename}'")
     return None
 
 

@@ -87,29 +87,21 @@ def cli() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command; the exit code. What stands after `--` is for the engine."""
+    """Run one command; the exit code."""
     if "_STEPAUDIO_SERVE_COMPLETE" in os.environ:  # click's shell completion
         cli.main(arguments, prog_name="stepaudio-serve")
     from .errors import report
     from .output import wants_json
 
-    own, engine_args = _split(arguments)
     try:
         from ..startup.interrupt import signals_as_interrupt
 
         with signals_as_interrupt():
-            result = cli.main(own, prog_name="stepaudio-serve", standalone_mode=False, obj=engine_args)
+            result = cli.main(arguments, prog_name="stepaudio-serve", standalone_mode=False)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where errors become words
-        return report(error, as_json=wants_json(own))
+        return report(error, as_json=wants_json(arguments))
     return result if isinstance(result, int) else 0
-
-
-def _split(arguments: list[str]) -> tuple[list[str], tuple[str, ...]]:
-    if "--" not in arguments:
-        return arguments, ()
-    at = arguments.index("--")
-    return arguments[:at], tuple(arguments[at + 1 :])

@@ -37,15 +37,20 @@ def _flag(option: Option) -> Callable[[Command], Command]:
         names = f"{option.flag_name}/--no-{option.flag_name[2:]}"
         shown = "on" if option.default else "off"
         return click.option(names, option.name, default=None, help=f"{option.help} [default: {shown}]")
-    metavar = "|".join(option.choices) or (option.flag.metavar if option.flag else "") or "TEXT"
     default = "" if option.default is None else f" [default: {option.default}]"
     return click.option(
-        option.flag_name, option.name, type=Raw(option.choices), metavar=metavar, help=option.help + default
+        option.flag_name, option.name, type=Raw(option.choices), metavar=option.metavar, help=option.help + default
     )
 
 
 class SettingsCommand(click.Command):
-    """A command whose help groups the settings as they are declared."""
+    """A command whose help groups the settings as they are declared; what stands after `--` is for the engine."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Keep the engine's arguments as the context's object."""
+        at = args.index("--") if "--" in args else len(args)
+        ctx.obj = tuple(args[at + 1 :])
+        return super().parse_args(ctx, args[:at])
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The command's own flags first, then the settings by group."""

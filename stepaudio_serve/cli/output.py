@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -17,7 +18,8 @@ MARKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "warning": ("!", "yello
 
 def wants_json(arguments: Sequence[str]) -> bool:
     """Whether the user asked for JSON, known even when the arguments are wrong."""
-    return "--json" in arguments
+    own = takewhile(lambda word: word != "--", arguments)  # what follows is the engine's
+    return "--json" in own
 
 
 def colour(stream: TextIO) -> bool:

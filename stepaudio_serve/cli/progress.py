@@ -28,6 +28,7 @@ class PlainObserver(Observer):
     def __init__(self) -> None:
         self._began = time.monotonic()
         self._phase = ""
+        self._said = ""
         self._layers: dict[str, tuple[int, int]] = {}
         self._pull_said = 0.0
 
@@ -74,10 +75,11 @@ class PlainObserver(Observer):
         self.say(f"pulled {image}")
 
     def line(self, text: str, progress: Progress) -> None:
-        """A new phase, or the end of one that counts."""
+        """What is new: each phase, and what it ended with; not every percent between."""
         phase = progress.phase.value
-        if phase != self._phase:
-            self._phase = phase
+        counting = progress.percent is not None and progress.percent < 100
+        if phase != self._phase or (progress.detail != self._said and not counting):
+            self._phase, self._said = phase, progress.detail
             self.say(progress.detail or phase)
 
     def asking(self, question: str) -> None:

@@ -14,7 +14,7 @@ from .options import SettingsCommand, json_flag, settings_flags, settings_from
 from .output import data, document, duration, notice, paint
 
 if TYPE_CHECKING:
-    from ..lifecycle.up import Launched
+    from ..lifecycle.hand_over import Launched
     from ..settings.options import Settings
 
 

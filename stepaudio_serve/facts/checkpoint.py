@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 STOP_TOKENS = ("<|endoftext|>", "<|im_end|>", "<|EOT|>")
 # Generation stops at these for R1 (facts of the authors' clients); used only while no tokenizer is at hand.
@@ -59,12 +59,12 @@ class Checkpoint:
 
 def find_checkpoint(model: str, *, models_dir: Path, hub_cache: Path, revision: str | None = None) -> Checkpoint:
     """Find the folder that `model` names: a path, or a Hub repository that is on disk."""
-    as_path = Path(model).expanduser()
-    if model.startswith(("/", "./", "../", "~")) or as_path.is_dir() or not _REPOSITORY.match(model):
+    as_path = _expanded(model)
+    if model.startswith(("/", "./", "../", "~")) or _is_folder(as_path) or not _REPOSITORY.match(model):
         path = Path.cwd() / as_path if not as_path.is_absolute() else as_path
         return _look(model, path, path, "", is_repository=False)
     for candidate in (models_dir / model, models_dir / model.split("/")[1]):
-        if candidate.is_dir():
+        if _is_folder(candidate):
             return _look(model, candidate, candidate, "", is_repository=True)
     snapshot = _snapshot(hub_cache / f"models--{model.replace('/', '--')}", revision)
     if snapshot is not None:
@@ -72,6 +72,27 @@ def find_checkpoint(model: str, *, models_dir: Path, hub_cache: Path, revision: 
         return _look(model, snapshot, repository, str(snapshot.relative_to(repository)), is_repository=True)
     wanted = models_dir / model.split("/")[1]
     return Checkpoint(model, wanted, wanted, "", exists=False, problem="is not on this disk", is_repository=True)
+
+
+def _expanded(model: str) -> Path:
+    try:
+        return Path(model).expanduser()
+    except RuntimeError:  # ~nobody
+        return Path(model)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # may not be looked at, or its name is longer than any file's
+        return False
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _snapshot(repository: Path, revision: str | None) -> Path | None:
@@ -83,23 +104,25 @@ def _snapshot(repository: Path, revision: str | None) -> Path | None:
 
 def _look(requested: str, path: Path, mount_source: Path, inside: str, *, is_repository: bool) -> Checkpoint:
     place = (requested, path, mount_source, inside)
-    if not path.is_dir():
-        problem = "is a file, not a folder" if path.exists() else "does not exist"
+    if not _is_folder(path):
+        problem = "is a file, not a folder" if _exists(path) else "does not exist, or may not be looked at"
         return Checkpoint(*place, exists=False, problem=problem, is_repository=is_repository)
     try:
-        config = json.loads((path / "config.json").read_text("utf-8"))
+        config = _json_object((path / "config.json").read_text("utf-8"))
     except FileNotFoundError:
         return Checkpoint(*place, exists=True, problem="has no config.json", is_repository=is_repository)
     except (OSError, ValueError) as error:
         problem = f"has a config.json that cannot be read: {error}"
         return Checkpoint(*place, exists=True, problem=problem, is_repository=is_repository)
-    weights = sum(item.stat().st_size for item in path.glob("*.safetensors"))
+    shards = sorted(path.glob("*.safetensors"))
+    lost = [shard.name for shard in shards if not shard.is_file()]  # a link into the Hub's cache, whose blob is gone
+    weights = sum(shard.stat().st_size for shard in shards if shard.is_file())
     return Checkpoint(
         *place,
         exists=True,
-        problem="" if weights else "has no weights (*.safetensors)",
+        problem=f"has no {lost[0]}: a link to nothing" if lost else "" if weights else "has no weights (*.safetensors)",
         is_repository=is_repository,
-        architectures=tuple(config.get("architectures") or ()),
+        architectures=tuple(map(str, config.get("architectures") or ())),
         text=_text_shape(config),
         weights_bytes=weights,
         stop_ids=tuple(_stop_ids(path).items()),
@@ -108,12 +131,18 @@ def _look(requested: str, path: Path, mount_source: Path, inside: str, *, is_rep
     )
 
 
+def _json_object(text: str) -> dict[str, Any]:
+    data = json.loads(text)
+    if not isinstance(data, dict):
+        raise ValueError("it is not a JSON object")  # noqa: TRY004 - malformed, like broken JSON
+    return data
+
+
 def _json_or_none(path: Path) -> Mapping[str, Any] | None:
     try:
-        data = json.loads(path.read_text("utf-8"))
+        return _json_object(path.read_text("utf-8"))
     except (OSError, ValueError):
         return None
-    return data if isinstance(data, dict) else None
 
 
 def _text_shape(config: Mapping[str, Any]) -> TextShape | None:
@@ -129,31 +158,35 @@ def _text_shape(config: Mapping[str, Any]) -> TextShape | None:
             heads=heads,
             max_positions=int(text.get("max_position_embeddings", 0)),
         )
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
 
 
 def _stop_ids(path: Path) -> dict[str, int]:
     """Ids of the tokens that end an answer, from the small files first: tokenizer.json can be 11 MB."""
-    known: dict[str, int] = {}
-    added = _json_or_none(path / "added_tokens.json") or {}
-    known.update({token: int(number) for token, number in added.items() if token in STOP_TOKENS})
-    decoder = (_json_or_none(path / "tokenizer_config.json") or {}).get("added_tokens_decoder") or {}
-    known.update({item["content"]: int(number) for number, item in decoder.items() if item["content"] in STOP_TOKENS})
+    known = dict(_listed(path))
     if "<|EOT|>" not in known:
-        known.update(
-            {item["content"]: int(item["id"]) for item in _added_tokens(path) if item["content"] in STOP_TOKENS}
-        )
+        known.update(_added_tokens(path))
     return {token: known[token] for token in STOP_TOKENS if token in known}
 
 
-def _added_tokens(path: Path) -> list[dict[str, Any]]:
+def _listed(path: Path) -> Iterator[tuple[str, int]]:
+    """Tokens of added_tokens.json (text to id), then those of tokenizer_config.json (id to description)."""
+    added = _json_or_none(path / "added_tokens.json") or {}
+    yield from ((token, number) for token, number in added.items() if isinstance(number, int))
+    decoder = (_json_or_none(path / "tokenizer_config.json") or {}).get("added_tokens_decoder")
+    for number, item in decoder.items() if isinstance(decoder, dict) else ():
+        if number.isdecimal() and isinstance(item, dict):
+            yield str(item.get("content")), int(number)
+
+
+def _added_tokens(path: Path) -> dict[str, int]:
     """The `added_tokens` array of tokenizer.json, which stands before the vocabulary."""
     try:
         with (path / "tokenizer.json").open(encoding="utf-8") as file:
             head = file.read(_TOKENIZER_HEAD_BYTES)
         start = head.index("[", head.index('"added_tokens"'))
         tokens, _ = json.JSONDecoder().raw_decode(head, start)
-    except (OSError, ValueError):
-        return []
-    return list(tokens)
+        return {token["content"]: int(token["id"]) for token in tokens}
+    except (OSError, KeyError, TypeError, ValueError):
+        return {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .checkpoint import Checkpoint, find_checkpoint
@@ -14,6 +13,7 @@ from .host import Folders, architecture, folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from docker import DockerClient
 
@@ -33,6 +33,7 @@ class Facts:
     chat_template: str
     guard_files: Mapping[str, str]
     rehearsal_environment: Mapping[str, str]
+    chat_template_path: Path | None = None
 
 
 def gather(settings: Settings, *, client: DockerClient | None = None) -> Facts:
@@ -49,6 +50,7 @@ def gather(settings: Settings, *, client: DockerClient | None = None) -> Facts:
         from .engine import look_at_engine
 
         engine = look_at_engine(client)
+    template = load_template(settings.chat_template)
     wants_gpu = settings.engine == "vllm" and settings.gpus != "none"
     return Facts(
         checkpoint=find_checkpoint(
@@ -61,7 +63,8 @@ def gather(settings: Settings, *, client: DockerClient | None = None) -> Facts:
         engine=engine,
         folders=places,
         architecture=engine.architecture if engine else architecture(),
-        chat_template=load_template(settings.chat_template).source,
+        chat_template=template.source,
+        chat_template_path=template.path,
         guard_files=guard_sources(),
         rehearsal_environment={
             key: value for key, value in os.environ.items() if key.startswith("STEPAUDIO_REHEARSAL_")

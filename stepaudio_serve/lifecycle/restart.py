@@ -8,8 +8,9 @@ from pydantic import SecretStr
 
 from ..settings.options import Settings
 from .down import down
+from .hand_over import Launched, key_of
 from .prepare import findings_before_start, prepare, refuse
-from .up import Launched, key_of, up
+from .up import up
 
 if TYPE_CHECKING:
     from ..runtime.deployment import Deployment, Runtime

@@ -70,7 +70,8 @@ def status_of(runtime: Runtime, deployment: Deployment) -> Status:
     return Status(deployment, progress_phase, detail, "starting", uptime, None)
 
 
-def _lines(runtime: Runtime, deployment: Deployment) -> list[str]:
+def log_lines(runtime: Runtime, deployment: Deployment) -> list[str]:
+    """The end of a deployment's log."""
     from ..startup.watch import lines_of
 
     return list(lines_of(runtime.logs(deployment, tail=TAIL_LINES)))
@@ -79,7 +80,7 @@ def _lines(runtime: Runtime, deployment: Deployment) -> list[str]:
 def _diagnosis(runtime: Runtime, deployment: Deployment) -> Diagnosis | None:
     from ..diagnosis import diagnose
 
-    lines = _lines(runtime, deployment)
+    lines = log_lines(runtime, deployment)
     found = diagnose(lines, exit_code=deployment.exit_code, oom_killed=deployment.oom_killed)
     return found[0] if found else None
 
@@ -88,6 +89,6 @@ def _progress(runtime: Runtime, deployment: Deployment) -> tuple[str, str]:
     from ..startup.phases import INITIAL, advance
 
     progress = INITIAL
-    for line in _lines(runtime, deployment):
+    for line in log_lines(runtime, deployment):
         progress = advance(progress, line)
     return progress.phase.value, progress.detail

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from ..errors import UnhealthyError
 from ..settings.options import Settings
 from ..startup.watch import watch
+from .failure import failed_start, failure
+from .hand_over import Launched, Moments, canary_for, hand_over
 from .observer import Observer
-from .status import status_of
-from .up import Launched, Moments, canary_for, failed_start, failure, hand_over
+from .status import log_lines, status_of
 
 if TYPE_CHECKING:
     from ..runtime.deployment import Deployment, Runtime
@@ -32,9 +33,7 @@ def wait(
     settings = settings.model_copy(update={"ready_timeout": timeout} if timeout is not None else {})
     status = status_of(runtime, deployment)
     if deployment.state == "exited":
-        from ..startup.watch import lines_of
-
-        raise failed_start(deployment, tuple(lines_of(runtime.logs(deployment))), "the engine has ended")
+        raise failed_start(deployment, log_lines(runtime, deployment), "the engine has ended")
     if deployment.handed_over and status.health == "healthy":
         return Launched(status, already=True)
     if deployment.handed_over and status.health == "unhealthy":

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..settings.engine_images import engine_image
+from ..settings.options import CHAT_TEMPLATES
 from .command import GENERATION_CONFIG_FOLDER, GUARD_PACKAGE, TEMPLATE_FILE, Paths, serve_arguments
 from .generation_config import generation_config
 from .memory import MemoryBudget, estimate
@@ -34,7 +35,7 @@ WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - recognised here, not bound
 def make_plan(settings: Settings, facts: Facts) -> Plan:
     """The plan for these settings on this machine. Pure; it never raises for a setting that passed validation."""
     if settings.recipe == "model-card":
-        return model_card_plan(settings, facts).labelled(settings.to_label())
+        return model_card_plan(settings, facts).labelled(_portable(settings, facts))
     in_container = settings.runtime == "docker"
     known = engine_image(settings.engine_image if settings.engine == "vllm" else "rehearsal")
     files = _files(settings, facts)
@@ -87,7 +88,17 @@ def make_plan(settings: Settings, facts: Facts) -> Plan:
         memory=memory,
         notes=notes_for(settings, facts, gpus=gpus, max_model_len=max_model_len),
     )
-    return plan.labelled(settings.to_label())
+    return plan.labelled(_portable(settings, facts))
+
+
+def _portable(settings: Settings, facts: Facts) -> dict[str, Any]:
+    """The settings for a restart from any folder: relative paths made absolute."""
+    kept = settings.to_label()
+    if "model" in kept and not facts.checkpoint.is_repository:
+        kept["model"] = str(facts.checkpoint.path)
+    if settings.chat_template not in CHAT_TEMPLATES and facts.chat_template_path:
+        kept["chat_template"] = str(facts.chat_template_path)
+    return kept
 
 
 def endpoint_of(host: str, port: int) -> str:
@@ -113,7 +124,7 @@ def _digest(files: Mapping[str, str]) -> str:
 
 def _key_file(settings: Settings, own: str) -> str | None:
     if settings.api_key_file is not None:
-        return str(settings.api_key_file.absolute())
+        return str(settings.api_key_file)
     return own if settings.api_key is not None else None
 
 

@@ -38,14 +38,15 @@ def _fields(identity: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
 
 
 def _flags(words: Sequence[str]) -> Iterator[tuple[str, object]]:
-    flag, values = "arguments", list[str]()
+    """Each flag with its values; those of a flag that is given again are joined."""
+    flag, found = "arguments", dict[str, list[str]](arguments=[])
     for word in words:
         if word.startswith("-"):
-            yield flag, " ".join(values)
-            flag, values = word, []
+            flag = word
+            found.setdefault(flag, [])
         else:
-            values.append(word)
-    yield flag, " ".join(values)
+            found[flag].append(word)
+    yield from ((flag, " ".join(values)) for flag, values in found.items())
 
 
 def _leaves(name: str, value: object) -> Iterator[tuple[str, object]]:

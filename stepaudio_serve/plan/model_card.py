@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..settings.engine_images import engine_image
 from .memory import MemoryBudget
 from .plan import Container, GpuRequest, Mount, Note, Plan, Port
 
@@ -21,10 +22,10 @@ def model_card_plan(settings: Settings, facts: Facts) -> Plan:
         name=settings.name,
         engine="vllm",
         runtime="docker",
-        image=settings.image or "",
+        image=settings.image or engine_image(settings.engine_image).image,
         entrypoint=(),
         command=(
-            *("vllm", "serve", TARGET),
+            *("vllm", "serve", f"{TARGET}/{facts.checkpoint.inside}".rstrip("/")),
             *("--served-model-name", settings.served_model_name),
             *("--port", str(CARD_PORT)),
             *("--max-model-len", str(settings.max_model_len)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,6 +17,9 @@ MEASURED_SECONDS = 600
 """Of a longer clip only the beginning is decoded, so a small file cannot fill the memory."""
 
 PITCH_RANGE_HZ = (50.0, 4000.0)
+FINENESS = 8
+"""Steps of the autocorrelation's lag in a sample, so that high tones fall on a step too."""
+
 CLEAR_PITCH = 0.6
 """Least height of the autocorrelation's peak, relative to its height at no lag, that counts as a pitch."""
 
@@ -74,23 +77,23 @@ def pitch(mono: Samples, rate: int) -> float | None:
     window = _loudest(mono, rate // 2)
     window = window - window.mean()
     size = len(window)
-    shortest = max(2, math.floor(rate / PITCH_RANGE_HZ[1]))
-    longest = min(size // 2, math.ceil(rate / PITCH_RANGE_HZ[0]))
+    shortest = math.floor(FINENESS * rate / PITCH_RANGE_HZ[1])
+    longest = min(FINENESS * size // 2, math.ceil(FINENESS * rate / PITCH_RANGE_HZ[0]))
     energy = float(window @ window)
     if longest <= shortest + 1 or energy < size * 1e-8:
         return None
-    spectrum = np.fft.rfft(window, 2 * size)
-    overlap = np.fft.irfft(np.abs(spectrum) ** 2)[: longest + 2] / energy
-    likeness: Any = overlap * size / (size - np.arange(longest + 2))
-    inner = likeness[shortest : longest + 1]
-    peaks = shortest + np.flatnonzero(
-        (inner >= likeness[shortest - 1 : longest]) & (inner > likeness[shortest + 1 : longest + 2])
-    )
+    power = np.abs(np.fft.rfft(window, 2 * size)) ** 2
+    lags = np.arange(longest + 2)
+    overlap = np.fft.irfft(power, 2 * size * FINENESS)[: longest + 2] * FINENESS / energy
+    likeness = overlap * size / (size - lags / FINENESS)
+    inner = slice(shortest, longest + 1)
+    before, after = likeness[shortest - 1 : longest], likeness[shortest + 1 : longest + 2]
+    peaks = lags[inner][(likeness[inner] >= before) & (likeness[inner] > after)]
     if peaks.size == 0 or likeness[peaks].max() < CLEAR_PITCH:
         return None
     lag = int(peaks[likeness[peaks] >= 0.9 * likeness[peaks].max()][0])
     left, top, right = (float(likeness[lag + step]) for step in (-1, 0, 1))
-    return rate / (lag + (left - right) / (2 * (left - 2 * top + right)))
+    return FINENESS * rate / (lag + (left - right) / (2 * (left - 2 * top + right)))
 
 
 def _loudest(mono: Samples, size: int) -> Samples:

@@ -95,7 +95,7 @@ async def fail(failure: Failure, options: EngineOptions) -> None:
     if failure.behaviour == "hang":
         await asyncio.Event().wait()
     if failure.behaviour == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
+        _be_killed()
     raise EngineExit(failure.exit_code)
 
 
@@ -127,8 +127,14 @@ def end_now(failure: Failure, options: EngineOptions) -> NoReturn:
     """End the process on the spot, with whatever is in flight: killed, or with the failure's exit code."""
     tell(failure, options, "running")
     if failure.behaviour == "kill":
-        os.kill(os.getpid(), signal.SIGKILL)
+        _be_killed()
     os._exit(failure.exit_code)
+
+
+def _be_killed() -> NoReturn:
+    """End as by the kernel's out-of-memory killer. The first process of a container cannot kill itself."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    os._exit(128 + signal.SIGKILL)
 
 
 def _words(options: EngineOptions, span: float, version: str) -> Mapping[str, object]:

@@ -7,6 +7,7 @@ into place, so that of two starts at a time exactly one wins.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 # Runs the engine, lets it handle signals itself, and leaves its exit code behind for whoever asks later.
 _SHELL = 'trap : TERM INT HUP; "$@"; echo $? > "$0"'
+KILL_SECONDS = 10  # a killed process is gone in far less, unless the kernel holds it
+SAME_START_SECONDS = 2  # the system's own start times waver with its clock
 _OURS = ("STEPAUDIO_API_KEY",)
 
 
@@ -73,6 +76,8 @@ class ProcessRuntime:
             try:
                 folder.rename(self._root / plan.name)
             except OSError as error:
+                if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                    raise
                 raise NameTakenError(f"the name `{plan.name}` was taken just now") from error
         return _read(self._root / plan.name, record)
 
@@ -114,15 +119,15 @@ class ProcessRuntime:
         import psutil
 
         process = _process(deployment)
-        if process is None:
+        if process is not None:
+            _signal(deployment, signal.SIGTERM)
+            with suppress(psutil.TimeoutExpired):
+                process.wait(timeout=grace)
+        elif not deployment.id or psutil.pid_exists(int(deployment.id)):  # never ran, or the id is somebody else's
             return
-        group = int(deployment.id)
-        with suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGTERM)
-        with suppress(psutil.TimeoutExpired):
-            process.wait(timeout=grace)
-        with suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)
+        _signal(deployment, signal.SIGKILL)
+        if process is not None:
+            process.wait(timeout=KILL_SECONDS)
 
     def remove(self, deployment: Deployment) -> None:
         """End the engine and remove its folder."""
@@ -201,10 +206,17 @@ def _process(deployment: Deployment) -> Any:
 
     try:
         process = psutil.Process(int(deployment.id))
-        alive = process.create_time() == deployment.started_at and process.status() != psutil.STATUS_ZOMBIE
+        apart = abs(process.create_time() - (deployment.started_at or 0))
+        alive = apart <= SAME_START_SECONDS and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, ValueError):
         return None
     return process if alive else None
+
+
+def _signal(deployment: Deployment, number: signal.Signals) -> None:
+    """Signal every process of the engine: they share the process group that it was started in."""
+    with suppress(ProcessLookupError):
+        os.killpg(int(deployment.id), number)
 
 
 def _exit_code(folder: Path) -> int:

@@ -30,6 +30,11 @@ class Option:
         return "--" + self.name.replace("_", "-")
 
     @property
+    def metavar(self) -> str:
+        """What stands for the value in help and messages."""
+        return "|".join(self.choices) or (self.flag.metavar if self.flag else "") or "TEXT"
+
+    @property
     def variable(self) -> str:
         """The environment variable, for example `STEPAUDIO_MAX_MODEL_LEN`."""
         return ENVIRONMENT_PREFIX + self.name.upper()

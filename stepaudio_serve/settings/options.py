@@ -7,15 +7,18 @@ the help text, the default and the JSON schema.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import shlex
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 DEFAULT_MODEL = "Firworks/Step-Audio-R1-nvfp4"
+WEEK = 7 * 24 * 3600  # seconds; longer waits are mistakes, and overflow the clocks behind them
 CHAT_TEMPLATES = ("step-audio-r1", "official")
 
 
@@ -28,13 +31,36 @@ class Flag:
 
 
 def _gpus(value: Any) -> Any:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, int):
-        return str(value)
     if isinstance(value, list | tuple):
         return ",".join(str(item) for item in value)
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _distinct(gpus: str) -> str:
+    ids = gpus.split(",")
+    if len(set(ids)) < len(ids):
+        raise ValueError("a GPU is named twice")
+    return gpus
+
+
+def _number(value: Any) -> Any:
+    """YAML reads yes as true, and true counts as 1: no number was meant."""
+    if isinstance(value, bool):
+        raise ValueError("on and off are not numbers")  # noqa: TRY004 - pydantic collects ValueErrors
     return value
+
+
+def _address(host: Any) -> Any:
+    """An address in its usual spelling. Never a name: a container engine takes one as *every* interface."""
+    if not isinstance(host, str):
+        return host
+    return "127.0.0.1" if host == "localhost" else str(ipaddress.ip_address(host.strip("[]")))
+
+
+def _sendable(key: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+        raise ValueError("a key consists of visible ASCII characters, without spaces")
+    return key
 
 
 def _yaml_word(value: Any) -> Any:
@@ -51,12 +77,29 @@ def _words(value: Any) -> Any:
 
 
 def _expand(value: Any) -> Any:
-    return Path(value).expanduser() if isinstance(value, str) and value else value
+    """Absolute, so that a restart from another folder finds the same file."""
+    if not isinstance(value, str):
+        return value
+    if not value:
+        raise ValueError("a path is not empty")
+    try:
+        return Path(_printable(value)).expanduser().absolute()
+    except RuntimeError as error:  # ~nobody
+        raise ValueError(str(error)) from error
 
 
+def _printable(text: str) -> str:
+    if any(unicodedata.category(character) == "Cc" for character in text):
+        raise ValueError("it contains control characters")
+    return text
+
+
+_GPU = r"([0-9]+(:[0-9]+)?|(GPU|MIG)-[A-Za-z0-9/-]+)"  # index, index:slice, or UUID
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")]
 FilePath = Annotated[Path, BeforeValidator(_expand)]
-PositiveInt = Annotated[int, Field(ge=1)]
+Text = Annotated[str, AfterValidator(_printable)]
+PositiveInt = Annotated[int, Field(ge=1), BeforeValidator(_number)]
+Seconds = Annotated[float, Field(gt=0, le=WEEK), BeforeValidator(_number)]
 OnOff = bool
 
 
@@ -70,19 +113,19 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, validate_default=True)
 
-    model: Annotated[str, Flag("Model", "FOLDER|REPO")] = Field(
+    model: Annotated[Text, Flag("Model", "FOLDER|REPO")] = Field(
         DEFAULT_MODEL, min_length=1, description="Checkpoint: a folder, or the name of a Hub repository on disk."
     )
     models_dir: Annotated[FilePath | None, Flag("Model", "DIR")] = Field(
         None, description="Where checkpoints named by Hub repository are looked for."
     )
-    revision: Annotated[str | None, Flag("Model", "REV")] = Field(
+    revision: Annotated[Text | None, Flag("Model", "REV")] = Field(
         None, description="Revision of the Hub repository (branch, tag or commit)."
     )
-    served_model_name: Annotated[str, Flag("Model", "NAME")] = Field(
+    served_model_name: Annotated[Text, Flag("Model", "NAME")] = Field(
         "Step-Audio-R1", min_length=1, description="Model name that clients send."
     )
-    chat_template: Annotated[str, Flag("Model", "NAME|FILE")] = Field(
+    chat_template: Annotated[Text, Flag("Model", "NAME|FILE")] = Field(
         "step-audio-r1", min_length=1, description="Chat template: step-audio-r1, official, or a Jinja file."
     )
     trust_remote_code: Annotated[Literal["on", "off", "pinned"], BeforeValidator(_yaml_word), Flag("Model")] = Field(
@@ -96,7 +139,10 @@ class Settings(BaseModel):
         "stepfun", description="Named pair of image and flags."
     )
     image: Annotated[str | None, Flag("Engine", "REF")] = Field(
-        None, pattern=r"^[^\s-]\S*$", description="Exact image reference; overrides --engine-image."
+        None,
+        pattern=r"^[^\s-]\S*$",
+        examples=["stepfun2025/vllm:step-audio-2-v20250909"],
+        description="Exact image reference; overrides --engine-image.",
     )
     runtime: Annotated[Literal["docker", "process"], Flag("Engine")] = Field(
         "docker", description="Where the engine runs: a container, or a child process."
@@ -105,17 +151,19 @@ class Settings(BaseModel):
         (), description="Further arguments for the engine (on the command line: after --)."
     )
 
-    name: Annotated[Name, Flag("Deployment", "NAME")] = Field("step-audio-r1", description="Name of the deployment.")
-    host: Annotated[str, Flag("Deployment", "ADDRESS")] = Field(
+    name: Annotated[Name, Flag("Deployment", "NAME")] = Field(
+        "step-audio-r1", examples=["step-audio-r1", "r1.test_2"], description="Name of the deployment."
+    )
+    host: Annotated[str, BeforeValidator(_address), Flag("Deployment", "ADDRESS")] = Field(
         "127.0.0.1",
-        pattern=r"^(localhost|[0-9]{1,3}(\.[0-9]{1,3}){3}|[0-9a-fA-F:]*:[0-9a-fA-F:.]*)$",
+        examples=["127.0.0.1", "0.0.0.0", "::1"],  # noqa: S104 - said, not bound
         description="Address to publish the endpoint on.",
     )
-    port: Annotated[int, Flag("Deployment", "PORT")] = Field(
-        9999, ge=1, le=65535, description="Port of the endpoint on this host."
+    port: Annotated[int, Field(ge=1, le=65535), BeforeValidator(_number), Flag("Deployment", "PORT")] = Field(
+        9999, description="Port of the endpoint on this host."
     )
-    api_key: Annotated[SecretStr | None, Flag("Deployment", "KEY")] = Field(
-        None, min_length=1, description="Key that clients must send; better: --api-key-file or STEPAUDIO_API_KEY."
+    api_key: Annotated[Annotated[SecretStr, AfterValidator(_sendable)] | None, Flag("Deployment", "KEY")] = Field(
+        None, description="Key that clients must send; better: --api-key-file or STEPAUDIO_API_KEY."
     )
     api_key_file: Annotated[FilePath | None, Flag("Deployment", "FILE")] = Field(
         None, description="File that holds the key, one a line."
@@ -135,12 +183,14 @@ class Settings(BaseModel):
     cache: Annotated[str, Flag("Deployment", "VOLUME")] = Field(
         "stepaudio-serve-cache",
         pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$",
+        examples=["stepaudio-serve-cache"],
         description="Named volume for compile caches.",
     )
 
-    gpus: Annotated[str, BeforeValidator(_gpus), Flag("Size", "all|0,1|none")] = Field(
+    gpus: Annotated[str, BeforeValidator(_gpus), AfterValidator(_distinct), Flag("Size", "all|0,1|none")] = Field(
         "all",
-        pattern=r"^(all|none|[A-Za-z0-9-]+(,[A-Za-z0-9-]+)*)$",
+        pattern=rf"^(all|none|{_GPU}(,{_GPU})*)$",
+        examples=["all", "none", "0,1"],
         description="GPUs: all, none, or ids separated by commas.",
     )
     max_model_len: Annotated[PositiveInt | Literal["auto"], Flag("Size", "TOKENS|auto")] = Field(
@@ -150,8 +200,8 @@ class Settings(BaseModel):
     max_num_batched_tokens: Annotated[PositiveInt | Literal["auto"], Flag("Size", "TOKENS|auto")] = Field(
         "auto", description="Most tokens in one step; lowering it frees memory for the KV cache."
     )
-    gpu_memory_utilization: Annotated[float, Flag("Size", "FRACTION")] = Field(
-        0.90, gt=0, le=1, description="Share of each GPU's memory to use."
+    gpu_memory_utilization: Annotated[float, Field(gt=0, le=1), BeforeValidator(_number), Flag("Size", "FRACTION")] = (
+        Field(0.90, description="Share of each GPU's memory to use.")
     )
     tensor_parallel_size: Annotated[PositiveInt | Literal["auto"], Flag("Size", "N|auto")] = Field(
         "auto", description="Number of GPUs to split the model over."
@@ -160,14 +210,14 @@ class Settings(BaseModel):
     canary: Annotated[Literal["lenient", "strict", "off"], BeforeValidator(_yaml_word), Flag("Start-up")] = Field(
         "lenient", description="The spoken question before hand-off: a wrong answer warns, fails, or is not asked."
     )
-    ready_timeout: Annotated[float, Flag("Start-up", "SECONDS")] = Field(
-        1800, gt=0, description="Give up when not ready by then."
+    ready_timeout: Annotated[Seconds, Flag("Start-up", "SECONDS")] = Field(
+        1800, description="Give up when not ready by then."
     )
-    stall_timeout: Annotated[float, Flag("Start-up", "SECONDS")] = Field(
-        600, gt=0, description="Give up when the engine says nothing new for so long."
+    stall_timeout: Annotated[Seconds, Flag("Start-up", "SECONDS")] = Field(
+        600, description="Give up when the engine says nothing new for so long."
     )
-    stop_grace: Annotated[int, Flag("Start-up", "SECONDS")] = Field(
-        60, ge=0, description="Time for answers in flight before the engine is killed."
+    stop_grace: Annotated[int, Field(ge=0, le=WEEK), BeforeValidator(_number), Flag("Start-up", "SECONDS")] = Field(
+        60, description="Time for answers in flight before the engine is killed."
     )
 
     recipe: Literal["stepaudio-serve", "model-card"] = Field(
@@ -217,5 +267,7 @@ OWNED_ENGINE_FLAGS = {
 
 def owned_flag(argument: str) -> str | None:
     """The setting that owns an engine argument, or None: such an argument would contradict the plan."""
-    flag = re.split("=", argument, maxsplit=1)[0]
-    return OWNED_ENGINE_FLAGS.get("--" + flag[2:].replace("_", "-") if flag.startswith("--") else flag)
+    flag = argument.partition("=")[0]
+    if flag.startswith("--"):
+        flag = "--" + flag[2:].replace("_", "-").removeprefix("no-")
+    return OWNED_ENGINE_FLAGS.get(flag)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 FILE_NAME = "stepaudio.yaml"
+LONGEST_SHOWN = 80  # characters of a wrong value
 RESERVED_VARIABLES = ("STEPAUDIO_PROFILE", "STEPAUDIO_REQUIRE")
 RESERVED_PREFIXES = ("STEPAUDIO_REHEARSAL_", "STEPAUDIO_GUARD_", "STEPAUDIO_TEST")
 
@@ -69,7 +70,7 @@ def resolve(
     environ = environ or {}
     profile = profile or environ.get("STEPAUDIO_PROFILE") or None
     layers = [
-        {name: Given(value, Origin("flag", option(name).flag_name)) for name, value in (flags or {}).items()},
+        {name: Given(value, Origin("flag", _flag_place(name))) for name, value in (flags or {}).items()},
         _from_environment(environ),
         *(from_file(path) for path in files if path.exists()),
         _from_profile(profile) if profile else {},
@@ -89,6 +90,10 @@ def default_files() -> tuple[Path, ...]:
     from platformdirs import user_config_path
 
     return Path(FILE_NAME), user_config_path("stepaudio-serve") / FILE_NAME
+
+
+def _flag_place(name: str) -> str:
+    return "after --" if name == "engine_args" else option(name).flag_name
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Given]:
@@ -132,7 +137,7 @@ def from_file(path: Path) -> dict[str, Given]:
         raise SettingsError(f"{path} is not valid YAML", why=problem, fix=f"edit {path}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} cannot be read", why=str(error)) from error
-    if node is None:
+    if node is None or node.tag == "tag:yaml.org,2002:null":
         return {}
     if not isinstance(node, yaml.MappingNode):
         raise SettingsError(f"{path} does not hold settings", why="its top level is not a mapping", fix="port: 9999")
@@ -150,7 +155,12 @@ def from_file(path: Path) -> dict[str, Given]:
             )
         if key in given:
             raise SettingsError(f"{place}: `{key}` is set twice", why=f"first in {given[key].origin.place}")
-        given[key] = Given(loader.construct_object(value_node, deep=True), Origin("file", place))
+        try:
+            value = loader.construct_object(value_node, deep=True)
+        except (yaml.YAMLError, ValueError, TypeError) as error:
+            problem = " ".join(str(error).split())
+            raise SettingsError(f"{place}: the value of `{key}` cannot be read", why=problem) from error
+        given[key] = Given(value, Origin("file", place))
     return given
 
 
@@ -168,45 +178,54 @@ def _validate(merged: Mapping[str, Given]) -> Settings:
         raise SettingsError("\n".join(problems), fix="stepaudio-serve config schema") from error
     for argument in settings.engine_args:
         if owner := owned_flag(argument):
+            flag, _, value = argument.partition("=")
+            place = merged["engine_args"].origin.place
             raise SettingsError(
-                f"engine argument `{argument.split('=')[0]}` contradicts the setting {owner}",
+                f"engine argument `{flag}` ({place}) contradicts the setting {owner}",
                 why="the plan sets it; two values for one flag would leave it to chance which one counts",
-                fix=f"{option(owner).flag_name} VALUE (before the --)",
+                fix=f"{owner}: {value or 'VALUE'}   (or {option(owner).flag_name}, before the --)",
             )
     return settings
 
 
 def _problem(item: Any, merged: Mapping[str, Given]) -> str:
-    if not item["loc"]:
-        return str(item["msg"]).removeprefix("Value error, ")
+    if not item["loc"]:  # of the settings together: the two keys
+        places = " and ".join(merged[name].origin.place for name in ("api_key", "api_key_file"))
+        return f"{item['ctx']['error']} (from {places})"
     name = str(item["loc"][0])
-    declared = option(name)
-    given = merged[name]
-    shown = "********" if name == "api_key" else repr(given.value)
-    suggestion = nearest(given.value, declared.choices) if isinstance(given.value, str) else ""
-    return f"{name} = {shown} ({given.origin.place}): {_allowed(declared, item)}{suggestion}"
+    value, origin = merged[name].value, merged[name].origin
+    shown = "********" if name == "api_key" else _short(repr(value))
+    schema = Settings.model_json_schema()["properties"][name]
+    kinds = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
+    words = [*schema.get("examples", ()), *(word for kind in kinds for word in kind.get("enum", [kind.get("const")]))]
+    suggestion = nearest(value, filter(None, words)) if isinstance(value, str) else ""
+    return f"{name} = {shown} ({origin.place}): {_allowed(option(name), item, schema, kinds)}{suggestion}"
 
 
-def _allowed(declared: Option, item: Mapping[str, Any]) -> str:
+def _allowed(declared: Option, item: Mapping[str, Any], schema: Mapping[str, Any], kinds: Sequence[Any]) -> str:
     if declared.choices:
         return "allowed are " + ", ".join(declared.choices)
     if declared.is_switch:
         return "allowed are on and off"
-    schema = Settings.model_json_schema()["properties"][declared.name]
-    kinds = [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
-    return "allowed: " + " or ".join(_kind(part, declared) for part in kinds) if kinds else str(item["msg"])
+    reason = f"{item['ctx']['error']}; " if item["type"] == "value_error" else ""
+    if examples := schema.get("examples"):
+        return f"{reason}allowed: {declared.metavar}, for example " + ", ".join(examples)
+    return f"{reason}allowed: " + " or ".join(map(_kind, kinds))
 
 
-def _kind(part: Mapping[str, Any], declared: Option) -> str:
+def _kind(part: Mapping[str, Any]) -> str:
     if "const" in part:
-        return f"`{part['const']}`"
-    if part.get("type") in {"integer", "number"}:
-        noun = "a whole number" if part["type"] == "integer" else "a number"
-        low = part.get("minimum", part.get("exclusiveMinimum"))
-        low_word = "above" if "exclusiveMinimum" in part else "from"
-        bounds = [f"{low_word} {low:g}"] if low is not None else []
-        bounds += [f"to {part['maximum']:g}"] if "maximum" in part else []
-        return " ".join([noun, *bounds])
-    if declared.flag and declared.flag.metavar and part.get("pattern"):
-        return f"{declared.flag.metavar} (matching {part['pattern']})"
-    return "text that is not empty"
+        return str(part["const"])
+    if part.get("type") == "array":
+        return "words, as on a command line"
+    if part.get("type") not in {"integer", "number"}:
+        return "text that is not empty"
+    noun = "a whole number" if part["type"] == "integer" else "a number"
+    low = [f"from {part['minimum']:g}"] if "minimum" in part else []
+    low += [f"above {part['exclusiveMinimum']:g}"] if "exclusiveMinimum" in part else []
+    high = [f"up to {part['maximum']:.0f}"] if "maximum" in part else []
+    return " ".join([noun, *low, *high])
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."

@@ -31,7 +31,7 @@ def interruption_deferred() -> Iterator[None]:
     def note(number: int, _frame: FrameType | None) -> None:
         came.append(number)
 
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    before = {number: signal.signal(number, note) for number in _heard()}
     try:
         yield
     finally:
@@ -41,14 +41,22 @@ def interruption_deferred() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
+def _heard() -> tuple[signal.Signals, ...]:
+    """All of them, but a hangup that nohup has switched off."""
+    return tuple(number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN)
+
+
 @contextmanager
 def signals_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal end the work as Ctrl-C does, with the same cleaning up."""
+    """Let SIGTERM and a closed terminal end the work as Ctrl-C does, with the same cleaning up.
+
+    Under nohup a closed terminal ends nothing.
+    """
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in SIGNALS}
+    before = {number: signal.signal(number, interrupt) for number in _heard()}
     try:
         yield
     finally:

@@ -100,6 +100,10 @@ class _Race:
         until = min(self._deadline, self._news_by) if self._ended is None else self._drained_by
         return max(0.0, until - time.monotonic())
 
+    def too_late(self) -> bool:
+        """Whether time is up although the log goes on and on."""
+        return self._ended is None and time.monotonic() >= self._deadline
+
     def overdue(self) -> Outcome:
         """Nothing was seen in time."""
         if self._ended is not None:
@@ -163,6 +167,8 @@ def watch(
                 return race.overdue()
             if outcome is not None:
                 return outcome
+            if race.too_late():
+                return race.overdue()
             if race.progress.phase in {Phase.SERVING, Phase.READY}:
                 hurry.set()
     finally:

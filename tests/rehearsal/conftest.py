@@ -13,15 +13,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import numpy as np
 import pytest
 import soundfile
 
+if TYPE_CHECKING:
+    from pathlib import Path
+
 MODEL = "Step-Audio-R1"
+PATIENCE_SECONDS = 20
 
 
 @dataclass
@@ -60,11 +63,11 @@ class Rehearsal:
 
     @property
     def log(self) -> str:
-        return (self.folder / "stdout").read_text()
+        return (self.folder / "stdout").read_bytes().decode()
 
     @property
     def errors(self) -> str:
-        return (self.folder / "stderr").read_text()
+        return (self.folder / "stderr").read_bytes().decode()
 
 
 def free_port() -> int:
@@ -103,14 +106,27 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
 
 
 def _until_listening(rehearsal: Rehearsal, port: int) -> None:
-    while rehearsal.process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            time.sleep(0.02)
-        else:
-            return
-    pytest.fail(f"ended with {rehearsal.process.returncode}:\n{rehearsal.log}{rehearsal.errors}")
+    def listens() -> bool:
+        if rehearsal.process.poll() is not None:
+            pytest.fail(f"ended with {rehearsal.process.returncode}:\n{rehearsal.log}{rehearsal.errors}")
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) == 0
+
+    _until(listens)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"not so after {PATIENCE_SECONDS} s")
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="session")
+def until() -> Callable[[Callable[[], bool]], None]:
+    """Waits until a condition holds; fails when it never does."""
+    return _until
 
 
 @pytest.fixture(scope="session")

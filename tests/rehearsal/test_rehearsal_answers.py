@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import httpx
 import pytest
 from hypothesis import given
@@ -150,13 +148,12 @@ def test_a_body_must_be_json_and_say_so(engine):
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_client_that_hangs_up_stops_the_generation(launch, stream):
+def test_a_client_that_hangs_up_stops_the_generation(launch, until, stream):
     engine = launch(environment={"STEPAUDIO_REHEARSAL_TOKEN_SECONDS": "30"})
     body = {"messages": [{"role": "user", "content": "Hi"}], "stream": stream}
     with engine.client() as client, pytest.raises(httpx.ReadTimeout):
         client.post("/v1/chat/completions", json=body, timeout=0.5)
-    while engine.metric('vllm:request_success_total{engine="0",finished_reason="abort"') == 0:
-        time.sleep(0.02)
+    until(lambda: engine.metric('vllm:request_success_total{engine="0",finished_reason="abort"') == 1)
     assert engine.metric("vllm:num_requests_running{") == 0
 
 

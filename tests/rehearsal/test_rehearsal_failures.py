@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 
 import httpx
 import pytest
@@ -65,10 +64,9 @@ def test_killed_by_the_kernel(launch, name):
     assert launch(ready=False, environment=failing(name)).ended() == -signal.SIGKILL
 
 
-def test_a_stall_is_silent_and_never_listens(launch):
+def test_a_stall_is_silent_and_never_listens(launch, until):
     engine = launch(ready=False, environment=failing("stall-while-loading"))
-    while "2/5" not in engine.errors:
-        time.sleep(0.02)
+    until(lambda: "2/5" in engine.errors)
     before = engine.log + engine.errors
     with pytest.raises(httpx.ConnectError):
         engine.get("/health")
@@ -76,10 +74,9 @@ def test_a_stall_is_silent_and_never_listens(launch):
     assert (engine.log + engine.errors).strip() == before.strip()
 
 
-def test_a_dead_engine_says_503_and_ends_with_code_0(launch):
+def test_a_dead_engine_says_503_and_ends_with_code_0(launch, until):
     engine = launch(environment=failing("engine-dead"))
-    while engine.get("/health").status_code == 200:
-        time.sleep(0.02)
+    until(lambda: engine.get("/health").status_code == 503)
     assert engine.get("/ping").status_code == 503
     assert engine.get("/v1/models").status_code == 200
     assert engine.ask().status_code == 500
@@ -119,11 +116,9 @@ def test_by_default_a_long_clip_is_no_trouble(engine, part):
 
 
 @pytest.mark.parametrize("status", [500, 503])
-def test_health_can_be_bad_while_answers_are_good(launch, status):
+def test_health_can_be_bad_while_answers_are_good(launch, until, status):
     engine = launch(environment=failing(f"health-{status}"))
-    while (seen := engine.get("/health").status_code) == 200:
-        time.sleep(0.02)
-    assert seen == status
+    until(lambda: engine.get("/health").status_code == status)
     assert engine.ask().status_code == 200
 
 

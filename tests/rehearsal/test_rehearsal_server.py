@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 import threading
-import time
 
 import pytest
 
@@ -133,12 +132,9 @@ def test_eager_mode_neither_compiles_nor_captures(launch):
     assert "Capturing" not in engine.errors
 
 
-def test_nothing_listens_before_the_start_up_is_over(launch):
+def test_nothing_listens_before_the_start_up_is_over(launch, until):
     engine = launch(ready=False, environment={"STEPAUDIO_REHEARSAL_LOAD_SECONDS": "60"})
-    while "Starting to load model" not in engine.log and "0/5" not in engine.errors and engine.process.poll() is None:
-        time.sleep(0.02)
-        if "Resolved architecture" in engine.log:
-            break
+    until(lambda: "Resolved architecture" in engine.log)
     port = int(engine.url.rsplit(":", 1)[1])
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
@@ -171,17 +167,16 @@ def test_metrics_count_under_vllms_names(launch):
     assert engine.metric("vllm:num_requests_waiting{") == 0
 
 
-def test_requests_beyond_max_num_seqs_wait(launch):
+def test_requests_beyond_max_num_seqs_wait(launch, until):
     engine = launch("--max-num-seqs", "1", environment={"STEPAUDIO_REHEARSAL_TOKEN_SECONDS": "0.05"})
-    threads = [threading.Thread(target=engine.ask) for _ in range(3)]
+    threads = [threading.Thread(target=engine.ask, kwargs={"max_tokens": 20}) for _ in range(3)]
     for thread in threads:
         thread.start()
-    while engine.metric("vllm:num_requests_waiting{") < 2:
-        assert engine.metric("vllm:num_requests_running{") <= 1
+    until(lambda: engine.metric("vllm:num_requests_waiting{") == 2)
     assert engine.metric("vllm:num_requests_running{") == 1
-    engine.process.kill()
     for thread in threads:
         thread.join()
+    assert engine.metric("vllm:num_requests_waiting{") == 0
 
 
 def test_requests_are_logged_only_when_asked_for(engine, launch):
@@ -192,12 +187,11 @@ def test_requests_are_logged_only_when_asked_for(engine, launch):
     assert "Received request" not in silent.log
 
 
-@pytest.mark.parametrize("by", ["flag", "variable"])
-def test_an_api_key_guards_v1_and_nothing_else(launch, by):
-    if by == "flag":
-        engine = launch("--api-key", "secret", "other")
-    else:
-        engine = launch(environment={"VLLM_API_KEY": "secret"})
+@pytest.mark.parametrize(
+    ("flags", "environment"), [(("--api-key", "secret", "other"), {}), ((), {"VLLM_API_KEY": "secret"})]
+)
+def test_an_api_key_guards_v1_and_nothing_else(launch, flags, environment):
+    engine = launch(*flags, environment=environment)
     body = {"messages": [{"role": "user", "content": "Hi"}]}
     refused = engine.post("/v1/chat/completions", body)
     assert (refused.status_code, refused.json()) == (401, {"error": "Unauthorized"})
@@ -239,10 +233,9 @@ def test_a_taken_port_is_noticed_at_once(engine, launch):
     assert "Address already in use" in late.errors
 
 
-def test_terminated_while_loading_it_ends_at_once(launch, terminate):
+def test_terminated_while_loading_it_ends_at_once(launch, terminate, until):
     engine = launch(ready=False, environment={"STEPAUDIO_REHEARSAL_LOAD_SECONDS": "60"})
-    while "Resolved architecture" not in engine.log:
-        time.sleep(0.02)
+    until(lambda: "Resolved architecture" in engine.log)
     terminate(engine)
     assert engine.ended() == 1
 

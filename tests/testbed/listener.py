@@ -41,7 +41,7 @@ CANARY_SOUND = REPOSITORY / "stepaudio_serve" / "startup" / "canary.wav"
 CANARY = CANARY_SOUND.with_suffix(".yaml")
 
 RATE = 16000
-STEPS, BATCH, LEARNING_RATE = 132, 12, 3e-3
+STEPS, BATCH, LEARNING_RATE = 170, 12, 3e-3
 KINDS = ("low", "high", "noise", "silence", "canary", "nothing")
 HEARD = {
     "low": ("The pitch is low and steady.", "I hear a low tone."),
@@ -189,16 +189,19 @@ def misheard(model: Qwen2AudioForConditionalGeneration, teacher: Teacher, rounds
 
 
 def make_listener(source: Path, folder: Path) -> None:
-    torch.manual_seed(1)
+    """Train, and judge the saved weights on sounds that the model has not heard; another seed where it fails."""
     shutil.copytree(source, folder, dirs_exist_ok=True)
     tokenizer = AutoTokenizer.from_pretrained(source)
-    model = Qwen2AudioForConditionalGeneration(Qwen2AudioConfig.from_pretrained(source)).float().train()
-    train(model, Teacher(tokenizer, seed=1))
-    save_weights(model, folder)
-    # judged with the weights that were saved, on sounds that it has not heard
-    wrong = misheard(model.float().eval(), Teacher(tokenizer, seed=2))
-    if wrong:
-        sys.exit(f"tiny-listener mishears {len(wrong)} sounds: {', '.join(sorted(set(wrong)))}")
+    for seed in (1, 2, 3):
+        torch.manual_seed(seed)
+        model = Qwen2AudioForConditionalGeneration(Qwen2AudioConfig.from_pretrained(source)).float().train()
+        train(model, Teacher(tokenizer, seed))
+        save_weights(model, folder)
+        wrong = misheard(model.float().eval(), Teacher(tokenizer, seed=100))
+        if not wrong:
+            return
+        print(f"seed {seed} mishears {len(wrong)} sounds: {', '.join(sorted(set(wrong)))}", flush=True)
+    sys.exit("tiny-listener does not learn to hear")
 
 
 if __name__ == "__main__":

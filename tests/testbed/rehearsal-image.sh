@@ -12,7 +12,7 @@ sources() {
   cd "$REPOSITORY"
   find stepaudio_serve templates pyproject.toml tools/rehearsal-image -type f \
     -not -path '*/__pycache__/*' -not -path 'stepaudio_serve/cli/*' -not -path 'stepaudio_serve/client/*' \
-    -not -path 'stepaudio_serve/diagnosis/*' -not -path 'stepaudio_serve/facts/*' -not -path 'stepaudio_serve/render/*' \
+    -not -path 'stepaudio_serve/diagnosis/*' -not -path 'stepaudio_serve/facts/*' -not -path 'stepaudio_serve/lifecycle/*' -not -path 'stepaudio_serve/render/*' \
     -not -path 'stepaudio_serve/runtime/*' -not -path 'stepaudio_serve/settings/*' -not -path 'stepaudio_serve/startup/*' \
     -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -d' ' -f1
 }

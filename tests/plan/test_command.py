@@ -1,0 +1,78 @@
+"""The engine's argument list follows the settings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stepaudio_serve.plan.command import Paths, serve_arguments
+from stepaudio_serve.settings.options import Settings
+
+
+def arguments(host: str | None = None, tensor_parallel: int = 1, **settings: Any) -> tuple[str, ...]:
+    return serve_arguments(
+        Settings(**settings),
+        Paths("/ckpt", "/files"),
+        port=9999,
+        host=host,
+        max_model_len=16384,
+        tensor_parallel=tensor_parallel,
+    )
+
+
+def value(words: tuple[str, ...], flag: str) -> str:
+    assert words.count(flag) == 1
+    return words[words.index(flag) + 1]
+
+
+def test_the_defaults() -> None:
+    assert arguments() == (
+        *("serve", "/ckpt"),
+        *("--served-model-name", "Step-Audio-R1"),
+        *("--port", "9999"),
+        *("--max-model-len", "16384"),
+        *("--max-num-seqs", "32"),
+        *("--chat-template", "/files/chat_template.jinja"),
+        *("--generation-config", "/files/generation_config"),
+        *("--middleware", "stepaudio_guard.Guard"),
+        *("--interleave-mm-strings", "--trust-remote-code"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "flag", "expected"),
+    [
+        ({"served_model_name": "r1"}, "--served-model-name", "r1"),
+        ({"max_num_seqs": 4}, "--max-num-seqs", "4"),
+        ({"max_num_batched_tokens": 1024}, "--max-num-batched-tokens", "1024"),
+        ({"gpu_memory_utilization": 0.85}, "--gpu-memory-utilization", "0.85"),
+        ({"tensor_parallel": 2}, "--tensor-parallel-size", "2"),
+        ({"host": "::1"}, "--host", "::1"),
+    ],
+)
+def test_a_setting_becomes_its_flag(settings: dict[str, Any], flag: str, expected: str) -> None:
+    assert value(arguments(**settings), flag) == expected
+    assert flag not in arguments() or value(arguments(), flag) != expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "flag"),
+    [({"guard": False}, "--middleware"), ({"trust_remote_code": "off"}, "--trust-remote-code")],
+)
+def test_a_switch_that_is_off_leaves_its_flag_out(settings: dict[str, Any], flag: str) -> None:
+    assert flag in arguments()
+    assert flag not in arguments(**settings)
+
+
+def test_requests_are_logged_only_when_asked_for() -> None:
+    assert "--enable-log-requests" not in arguments()
+    assert "--enable-log-requests" in arguments(log_requests=True)
+
+
+def test_the_key_is_no_argument() -> None:
+    assert "k-1234" not in " ".join(arguments(api_key="k-1234"))
+
+
+def test_engine_arguments_come_last() -> None:
+    assert arguments(engine_args=("--seed", "1"))[-2:] == ("--seed", "1")

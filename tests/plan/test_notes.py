@@ -1,0 +1,52 @@
+"""The notes say what differs from the model card's command and what was assumed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from support.facts import checkpoint, engine, facts
+
+from stepaudio_serve.facts.gather import Facts
+from stepaudio_serve.plan.build import make_plan
+from stepaudio_serve.settings.options import Settings
+
+R1 = facts()
+
+
+def notes(settings: dict[str, Any], found: Facts = R1) -> set[str]:
+    return {note.id for note in make_plan(Settings(**settings), found).notes}
+
+
+def test_the_defaults_say_how_they_differ_from_the_card() -> None:
+    assert notes({}) == {
+        "loopback", "chat-template", "generation-config", "guard", "log-requests", "container", "clip-length",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "found", "note"),
+    [
+        ({"guard": False}, R1, "guard-off"),
+        ({"max_model_len": "auto"}, R1, "max-model-len-auto"),
+        ({"gpus": "none"}, R1, "no-gpu"),
+        ({}, facts(31, 31), "tensor-parallel"),
+        ({}, facts(engine=engine(runtimes=("runc",), cdi_nvidia=True)), "cdi"),
+        ({}, facts(checkpoint=checkpoint(stop_ids=())), "no-eot"),
+        ({}, facts(checkpoint=checkpoint(exists=False)), "assumed-stop-ids"),
+        ({"runtime": "process"}, R1, "process"),
+        ({"engine": "rehearsal"}, R1, "rehearsal"),
+    ],
+)
+def test_what_is_special_is_said(settings: dict[str, Any], found: Facts, note: str) -> None:
+    assert note in notes(settings, found)
+    assert note not in notes({})
+
+
+def test_gpus_chosen_by_id_are_all_used() -> None:
+    assert "tensor-parallel" not in notes({"gpus": "0,1"}, facts(31, 31))
+
+
+def test_every_note_has_a_reason() -> None:
+    plan = make_plan(Settings(guard=False, max_model_len="auto", gpus="none"), facts(checkpoint=checkpoint(exists=False)))
+    assert all(note.what and note.why for note in plan.notes)

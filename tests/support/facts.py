@@ -1,0 +1,78 @@
+"""Facts of machines that are not this one, as values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stepaudio_serve.facts.checkpoint import Checkpoint, TextShape
+from stepaudio_serve.facts.engine import EngineFacts
+from stepaudio_serve.facts.gather import Facts
+from stepaudio_serve.facts.gpu import Gpu, Gpus
+from stepaudio_serve.facts.host import Folders
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GIB = 2**30
+RTX_5090 = 31.36
+RTX_PRO_6000 = 95.0
+
+R1 = Checkpoint(
+    requested="/models/r1",
+    path=Path("/models/r1"),
+    mount_source=Path("/models/r1"),
+    inside="",
+    exists=True,
+    architectures=("StepAudio2ForCausalLM",),
+    text=TextShape(layers=64, kv_heads=8, head_dim=128, heads=40, max_positions=65536),
+    weights_bytes=round(20.60 * GIB),
+    stop_ids=(("<|endoftext|>", 151643), ("<|im_end|>", 151645), ("<|EOT|>", 151665)),
+    has_remote_code=True,
+)
+
+ENGINE = EngineFacts(
+    url="unix:///var/run/docker.sock",
+    version="26.1.5",
+    api_version=(1, 45),
+    architecture="amd64",
+    is_podman=False,
+    is_remote=False,
+    rootless=False,
+    runtimes=("nvidia", "runc"),
+    cdi_nvidia=False,
+)
+
+FACTS = Facts(
+    checkpoint=R1,
+    gpus=Gpus(()),
+    engine=ENGINE,
+    folders=Folders(state=Path("/state"), models=Path("/data/models"), hub_cache=Path("/hub")),
+    architecture="amd64",
+    chat_template="{{ messages }}",
+    guard_files={"__init__.py": "class Guard: ...\n", "door.py": "OPEN = False\n"},
+    rehearsal_environment={},
+)
+
+
+def cards(sizes_gib: Sequence[float]) -> Gpus:
+    """One GPU of each size."""
+    found = (
+        Gpu(index, f"card {index}", f"GPU-{index:04}", round(size * 1024), round(size * 1024), "12.0")
+        for index, size in enumerate(sizes_gib)
+    )
+    return Gpus(tuple(found), driver_version="580.65")
+
+
+def facts(*sizes_gib: float, **changes: Any) -> Facts:
+    """A Docker machine with R1 on its disk and GPUs of these sizes."""
+    return replace(FACTS, gpus=cards(sizes_gib), **changes)
+
+
+def checkpoint(**changes: Any) -> Checkpoint:
+    return replace(R1, **changes)
+
+
+def engine(**changes: Any) -> EngineFacts:
+    return replace(ENGINE, **changes)
