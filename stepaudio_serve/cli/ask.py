@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import SettingsError
-from .options import json_flag, selected_name
 from .output import document, duration, notice, paint
+from .selection import json_flag, selected_name
 
 if TYPE_CHECKING:
     from ..client.answer import Answer, Event

@@ -10,8 +10,9 @@ import click
 from ..errors import SettingsError
 from ..settings.declared import options
 from ..settings.sources import FILE_NAME, default_files
-from .options import SettingsCommand, json_flag, settings_flags, settings_from
+from .options import SettingsCommand, settings_flags, settings_from
 from .output import data, document, table
+from .selection import json_flag
 
 
 @click.group("config", short_help="Show, write or explain settings.")

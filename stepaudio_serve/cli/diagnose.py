@@ -7,8 +7,8 @@ from typing import TextIO
 
 import click
 
-from .options import json_flag
 from .output import data, document, notice
+from .selection import json_flag
 
 
 @click.command("diagnose", short_help="Explain a log by the catalogue of known failures.")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .options import json_flag, name_argument, selected_name
 from .output import data, document, notice
+from .selection import json_flag, name_argument, selected_name
 
 
 @click.command("down", short_help="Stop a deployment and remove it.")

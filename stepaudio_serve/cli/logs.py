@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 
 import click
 
-from .options import name_argument, selected_name
+from .selection import name_argument, selected_name
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -1,4 +1,4 @@
-"""The settings as flags, and the flags that many commands share."""
+"""The settings as flags."""
 
 from __future__ import annotations
 
@@ -91,27 +91,3 @@ def settings_from(values: dict[str, Any], engine_args: tuple[str, ...] = ()) -> 
     for text in resolved.notices:
         notice(text, level="warning")
     return resolved
-
-
-def json_flag(command: Command) -> Command:
-    """Add --json."""
-    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")(command)
-
-
-def name_argument(command: Command) -> Command:
-    """Select a deployment: NAME or --name."""
-    command = click.option("--name", "name_flag", metavar="NAME", help="Name of the deployment.")(command)
-    return click.argument("name_given", metavar="[NAME]", required=False)(command)
-
-
-def selected_name(name_given: str | None, name_flag: str | None) -> str:
-    """The name that was meant: argument, flag, environment, file, default.
-
-    Raises:
-        click.UsageError: argument and flag differ. SettingsError: the name is malformed.
-    """
-    if name_given and name_flag and name_given != name_flag:
-        raise click.UsageError(f"two names were given: {name_given} and {name_flag}")
-    given = name_given or name_flag
-    flags = {"name": given} if given else {}
-    return resolve(flags, environ=os.environ, files=default_files()).settings.name

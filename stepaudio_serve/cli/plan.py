@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import SettingsCommand, json_flag, settings_flags, settings_from
+from .options import SettingsCommand, settings_flags, settings_from
 from .output import data, document, notice
+from .selection import json_flag
 
 if TYPE_CHECKING:
     from ..facts.gather import Facts

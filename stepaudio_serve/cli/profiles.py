@@ -7,8 +7,9 @@ import sys
 import click
 
 from ..settings.profiles import load_profile, profile_names
-from .options import Raw, json_flag
+from .options import Raw
 from .output import document, table
+from .selection import json_flag
 
 
 @click.group("profiles", short_help="List or show settings for kinds of machines.")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .options import json_flag, name_argument, selected_name
 from .output import data, document, duration
+from .selection import json_flag, name_argument, selected_name
 
 
 @click.command("restart", short_help="Down and up with the settings it was started with.")

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .options import json_flag, selected_name
 from .output import colour, data, document, duration, notice, table
+from .selection import json_flag, selected_name
 
 if TYPE_CHECKING:
     from ..lifecycle.status import Status

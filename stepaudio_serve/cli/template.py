@@ -11,8 +11,9 @@ import click
 
 from ..errors import SettingsError
 from ..settings.options import CHAT_TEMPLATES
-from .options import Raw, json_flag, settings_from
+from .options import Raw, settings_from
 from .output import data, document, notice
+from .selection import json_flag
 
 template_option = click.option(
     "--template",

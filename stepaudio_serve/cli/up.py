@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import SettingsCommand, json_flag, settings_flags, settings_from
+from .options import SettingsCommand, settings_flags, settings_from
 from .output import data, document, duration, notice, paint
+from .selection import json_flag
 
 if TYPE_CHECKING:
     from ..lifecycle.hand_over import Launched

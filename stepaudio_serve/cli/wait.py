@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from .options import json_flag, name_argument, selected_name
 from .output import data, document
+from .selection import json_flag, name_argument, selected_name
 
 
 @click.command("wait", short_help="Wait until a deployment is ready.")

@@ -35,8 +35,8 @@ def test_the_defaults() -> None:
         *("--max-num-seqs", "32"),
         *("--chat-template", "/files/chat_template.jinja"),
         *("--generation-config", "/files/generation_config"),
-        *("--middleware", "stepaudio_guard.Guard"),
         *("--interleave-mm-strings", "--trust-remote-code"),
+        *("--middleware", "stepaudio_guard.Guard"),
     )
 
 
@@ -74,5 +74,10 @@ def test_the_key_is_no_argument() -> None:
     assert "k-1234" not in " ".join(arguments(api_key="k-1234"))
 
 
-def test_engine_arguments_come_last() -> None:
-    assert arguments(engine_args=("--seed", "1"))[-2:] == ("--seed", "1")
+def test_the_guard_comes_after_middleware_of_the_users_own_so_that_it_is_outermost() -> None:
+    words = arguments(engine_args=("--middleware", "mine.A"))
+    assert words[-4:] == ("--middleware", "mine.A", "--middleware", "stepaudio_guard.Guard")
+
+
+def test_engine_arguments_come_last_where_there_is_no_guard() -> None:
+    assert arguments(engine_args=("--seed", "1"), guard=False)[-2:] == ("--seed", "1")
