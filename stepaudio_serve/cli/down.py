@@ -14,14 +14,14 @@ from .selection import json_flag, name_argument, selected_name
 @json_flag
 def command(name_given: str | None, name_flag: str | None, stop_grace: int | None, as_json: bool) -> None:
     """Stop a deployment and remove it. The checkpoint and the compile caches stay."""
-    from ..lifecycle.down import down
+    from ..lifecycle.down import down, grace_for
     from ..runtime.choose import locate
 
     runtime, deployment = locate(selected_name(name_given, name_flag))
+    grace = grace_for(deployment) if stop_grace is None else stop_grace
     if deployment.state == "running":
-        grace = int(deployment.plan["stop_grace"]) if stop_grace is None else stop_grace
-        notice(f"stopping {deployment.name}; answers in flight get {grace} s")
-    down(runtime, deployment, grace=stop_grace)
+        notice(f"stopping {deployment.name}" + (f"; answers in flight get {grace} s" if grace else ""))
+    down(runtime, deployment, grace=grace)
     if as_json:
         document({"name": deployment.name, "removed": True})
     else:

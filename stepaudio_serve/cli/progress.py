@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..startup.phases import Progress
 
 PULL_LINE_SECONDS = 5.0
+FIRST_WORDS = "started; waiting for the engine's first words"
 
 
 class PlainObserver(Observer):
@@ -74,11 +75,15 @@ class PlainObserver(Observer):
         """The image is there."""
         self.say(f"pulled {image}")
 
+    def started(self) -> None:
+        """The engine is about to speak."""
+        self._phase = "created"
+        self.say(FIRST_WORDS)
+
     def line(self, text: str, progress: Progress) -> None:
         """What is new: each phase, and what it ended with; not every percent between."""
         phase = progress.phase.value
-        counting = progress.percent is not None and progress.percent < 100
-        if phase != self._phase or (progress.detail != self._said and not counting):
+        if phase != self._phase or (progress.detail != self._said and progress.percent is None):
             self._phase, self._said = phase, progress.detail
             self.say(progress.detail or phase)
 
@@ -141,6 +146,11 @@ class LiveObserver(PlainObserver):
         self.close()
         super().pulled(image)
 
+    def started(self) -> None:
+        """The spinner turns from the very start."""
+        self._phase = "created"
+        self._show(FIRST_WORDS)
+
     def line(self, text: str, progress: Progress) -> None:
         """The phase line; a finished phase stays on the screen."""
         phase = progress.phase.value
@@ -149,7 +159,7 @@ class LiveObserver(PlainObserver):
                 self.close()
                 self.say(self._text)
             self._phase = phase
-        self._show(progress.detail or phase)
+        self._show(progress.detail or self._text)
 
     def asking(self, question: str) -> None:
         """The engine listens."""

@@ -23,16 +23,16 @@ def command(engine_args: tuple[str, ...], /, *, form: str, output: Path | None, 
     """Write the plan as a `docker run` line or for `docker compose`."""
     from ..plan.build import make_plan
     from ..render.compose import compose_files
-    from ..render.run import run_files
+    from ..render.run import run_command, run_files
 
     settings = settings_from(flags, engine_args).settings
     plan = make_plan(settings, facts_for(settings))
-    files = run_files(plan) if form == "run" else compose_files(plan)
     if output is None:
-        data(files[next(iter(files))].rstrip("\n"))
-        if len(files) > 1:
-            notice(f"with {', '.join(list(files)[1:])} beside it: -o DIR writes them all")
+        data(run_command(plan) if form == "run" else compose_files(plan)["compose.yaml"].rstrip("\n"))
+        if plan.files:
+            notice("the files that the engine reads are not written by this: -o DIR writes everything")
         return
+    files = run_files(plan, output.absolute()) if form == "run" else compose_files(plan)
     for name, text in files.items():
         path = output / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -31,6 +31,9 @@ class Observer:
     def pulled(self, image: str) -> None:
         """The image is there."""
 
+    def started(self) -> None:
+        """The engine is started and has not said anything yet."""
+
     def line(self, text: str, progress: Progress) -> None:
         """One line of the engine's log, and the progress after it."""
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from ..settings.options import Settings
-from .down import down
+from .down import down, grace_for
 from .hand_over import Launched, key_of
 from .prepare import findings_before_start, prepare, refuse
 from .up import up
@@ -28,5 +28,5 @@ def restart(runtime: Runtime, deployment: Deployment, *, observer: Observer | No
         key = key_of(settings, deployment)
         settings = settings.model_copy(update={"api_key": SecretStr(key) if key else None})
     refuse(findings_before_start(prepare(settings), replacing=deployment))
-    down(runtime, deployment)
+    down(runtime, deployment, grace=grace_for(deployment))
     return up(settings, observer=observer)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..runtime.choose import locate
-from .down import down
+from .down import down, grace_for
 from .up import up
 
 if TYPE_CHECKING:
@@ -29,4 +29,5 @@ def serve(settings: Settings, *, observer: Observer | None = None) -> Iterator[D
         yield launched.status.deployment
     finally:
         if not launched.already:
-            down(*locate(settings.name))
+            runtime, deployment = locate(settings.name)
+            down(runtime, deployment, grace=grace_for(deployment))

@@ -130,6 +130,7 @@ def _start(prepared: Prepared, wait: bool, observer: Observer, began: float) -> 
         except RefusedError:
             remove_files(prepared.facts.folders.state, plan.name)
             raise
+        observer.started()
         if not wait:
             observer.notice("not waiting: `stepaudio-serve wait` completes the hand-off (restart policy, canary)")
             return Launched(status_of(runtime, created), already=False)

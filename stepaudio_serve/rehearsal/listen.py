@@ -77,7 +77,7 @@ def pitch(mono: Samples, rate: int) -> float | None:
     window = _loudest(mono, rate // 2)
     window = window - window.mean()
     size = len(window)
-    shortest = math.floor(FINENESS * rate / PITCH_RANGE_HZ[1])
+    shortest = max(1, math.floor(FINENESS * rate / PITCH_RANGE_HZ[1]))
     longest = min(FINENESS * size // 2, math.ceil(FINENESS * rate / PITCH_RANGE_HZ[0]))
     energy = float(window @ window)
     if longest <= shortest + 1 or energy < size * 1e-8:

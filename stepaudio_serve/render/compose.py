@@ -35,7 +35,7 @@ def compose_document(plan: Plan) -> dict[str, Any]:
     """What compose.yaml says."""
     shape, check = plan.container, plan.container.health_check
     port = plan.ports[0]
-    address = f"${{STEPAUDIO_HOST:-{port.host_ip or '127.0.0.1'}}}"
+    address = f"${{STEPAUDIO_HOST:-{_bracketed(port.host_ip or '127.0.0.1')}}}"
     service: dict[str, Any] = {
         "image": f"${{STEPAUDIO_IMAGE:-{plan.image}}}",
         "container_name": f"${{STEPAUDIO_NAME:-{plan.name}}}",
@@ -111,12 +111,16 @@ def _environment_file(plan: Plan) -> str:
             "# The rest has defaults:",
             f"#STEPAUDIO_IMAGE={plan.image}",
             f"#STEPAUDIO_NAME={plan.name}",
-            f"#STEPAUDIO_HOST={port.host_ip or '127.0.0.1'}",
+            f"#STEPAUDIO_HOST={_bracketed(port.host_ip or '127.0.0.1')}",
             f"#STEPAUDIO_PORT={port.host_port}",
             *([f"#STEPAUDIO_API_KEY_FILE=./{KEY_FILE}"] if key else []),
             "",
         ]
     )
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def _escaped(text: str) -> str:

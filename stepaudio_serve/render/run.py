@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from ..plan.plan import Mount, Plan, Port
 
 
-def run_files(plan: Plan) -> dict[str, str]:
-    """A script with the line, and the plan's files beside it, where its mounts look for them."""
-    return {"run.sh": f"#!/bin/sh\nexec {run_command(plan)}\n"}
+FILES_FOLDER = "engine"
+
+
+def run_files(plan: Plan, folder: Path) -> dict[str, str]:
+    """A script with the line, and the plan's files, by their path in `folder` (absolute), where the script looks."""
+    script = run_command(_moved(plan, str(folder / FILES_FOLDER)))
+    files = {f"{FILES_FOLDER}/{path}": text for path, text in plan.files.items()}
+    return {"run.sh": f"#!/bin/sh\nexec {script}\n", **files}
+
+
+def _moved(plan: Plan, files_source: str) -> Plan:
+    """The plan with its files somewhere else."""
+    if not plan.files:
+        return plan
+
+    def move(text: str) -> str:
+        return text.replace(plan.files_source, files_source)
+
+    return replace(
+        plan,
+        mounts=tuple(replace(mount, source=move(mount.source)) for mount in plan.mounts),
+        command=tuple(map(move, plan.command)),
+        environment={key: move(value) for key, value in plan.environment.items()},
+    )
 
 
 def run_command(plan: Plan) -> str:

@@ -48,6 +48,7 @@ def container_config(api: APIClient, plan: Plan) -> dict[str, Any]:
             labels=dict(plan.labels),
             ports=[port.container_port for port in plan.ports],
             host_config=host_config,
+            stop_timeout=plan.stop_grace,
             healthcheck=Healthcheck(
                 test=list(check.test),
                 interval=check.interval * NANOSECONDS,

@@ -122,6 +122,12 @@ def absence() -> str:
     return f"not installed: {', '.join(missing)}" if missing else ""
 
 
+def clear(client: DockerClient) -> None:
+    """Remove every container: in an engine of our own all of them are the tests'."""
+    for container in client.containers.list(all=True):
+        container.remove(force=True, v=True)
+
+
 def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, capture_output=True)
 

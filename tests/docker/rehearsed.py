@@ -51,6 +51,11 @@ class Rehearsed:
         (seen,) = self.cli("status", self.name, "--json").json["deployments"]
         return dict(seen)
 
+    def phase(self) -> str:
+        """The phase that `status` tells; `absent` where there is no deployment."""
+        seen = self.cli("status", self.name, "--json")
+        return "absent" if seen.code == 6 else str(seen.json["deployments"][0]["phase"])
+
     def inspect(self) -> dict[str, Any] | None:
         """What the engine says of the container; None where there is none."""
         try:
@@ -72,9 +77,10 @@ class Rehearsed:
         """Neither a container of this name nor a file of a deployment."""
         return self.inspect() is None and self.files() == []
 
-    def on(self, docker: DockerClient) -> Rehearsed:
-        """The same in another engine; the command line has to be told by DOCKER_HOST."""
-        return replace(self, docker=docker)
+    def on(self, docker: DockerClient, host: str) -> Rehearsed:
+        """The same in another engine, which the command line is told by DOCKER_HOST."""
+        cli = replace(self.cli, environment={**self.cli.environment, "DOCKER_HOST": host})
+        return replace(self, docker=docker, cli=cli)
 
 
 def eventually(holds: Callable[[], Any], what: str = "it to happen") -> Any:

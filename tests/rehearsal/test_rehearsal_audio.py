@@ -49,11 +49,16 @@ def test_the_pitch_of_a_tone_is_within_two_percent(sound, hertz, rate):
     assert listen(sound(1.0, hertz, rate=rate)).pitch_hz == pytest.approx(hertz, rel=0.02)
 
 
-def test_a_harmonic_tone_has_the_pitch_of_its_fundamental():
+@pytest.mark.parametrize("strengths", [(1, 0.5, 0.33, 0.25), (0.5, 1)])
+def test_a_harmonic_tone_has_the_pitch_of_its_fundamental(strengths):
     time = np.arange(16000) / 16000
-    tone = sum(np.sin(2 * np.pi * 150 * k * time) / k for k in range(1, 6))
+    tone = sum(height * np.sin(2 * np.pi * 150 * k * time) for k, height in enumerate(strengths, 1))
     clip = measure((tone / 4).astype("float32")[:, None], 16000, seconds=1.0, channels=1)
     assert clip.pitch_hz == pytest.approx(150, rel=0.02)
+
+
+def test_of_a_very_long_clip_only_the_level_is_cut_short_not_the_length(sound):
+    assert listen(sound(700.0, 20, rate=100)).seconds == 700.0
 
 
 @pytest.mark.parametrize("hertz", [None, 0])

@@ -4,6 +4,7 @@ set -euo pipefail
 . "$(dirname "$(readlink -f "$0")")/env.sh"
 has_image "$PYTHON_IMAGE" || die "no image $PYTHON_IMAGE: run images.sh"
 RECORD=$STEPAUDIO_TESTBED/rehearsal-image.made-from
+mkdir -p "$STEPAUDIO_TESTBED"
 exec 9>"$STEPAUDIO_TESTBED/rehearsal-image.lock"
 flock 9
 

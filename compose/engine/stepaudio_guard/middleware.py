@@ -1,0 +1,64 @@
+"""The guard as pure ASGI middleware: the edge between the server and the rules."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from .config import GuardConfig, read_config
+from .door import judge
+from .errors import GuardConfigError
+from .refusal import Refusal, send_refusal
+
+if TYPE_CHECKING:
+    from .asgi import App, Receive, Scope, Send
+
+_POLICY_VIOLATION = 1008
+"""WebSocket close code (RFC 6455, 7.4.1); before the handshake a server answers it with HTTP 403."""
+
+
+class Guard:
+    """Passes what the door lets in to `app` untouched, streams included, and answers the rest itself.
+
+    The environment is read once, here. A wrong configuration does not raise: where the server builds its
+    middleware only when it starts (vLLM of August 2025), an exception here is taken for "no lifespan support"
+    and the server stays up, answering 500. Instead start-up is refused in ASGI's own words, which ends the
+    server with the reason in its log; and until then nothing gets in.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._config = _configure()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Judge one connection; no WebSocket route is on the list, so none is let in."""
+        if scope["type"] == "lifespan":
+            await self._start(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
+
+    async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if isinstance(self._config, GuardConfig):
+            await self._app(scope, receive, send)
+            return
+        await receive()
+        await send({"type": "lifespan.startup.failed", "message": f"stepaudio guard: {self._config}"})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = judge(self._config, scope) if isinstance(self._config, GuardConfig) else _SHUT
+        if refusal is None:
+            await self._app(scope, receive, send)
+        else:
+            await send_refusal(refusal, send)
+
+
+_SHUT = Refusal(503, "guard_misconfigured", "The server's guard is misconfigured; the server's log says how.")
+
+
+def _configure() -> GuardConfig | GuardConfigError:
+    try:
+        return read_config(os.environ)
+    except GuardConfigError as error:
+        return error
