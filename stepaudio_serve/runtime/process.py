@@ -10,10 +10,12 @@ from __future__ import annotations
 import errno
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
+from collections import deque
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 # Runs the engine, lets it handle signals itself, and leaves its exit code behind for whoever asks later.
 _SHELL = 'trap : TERM INT HUP; "$@"; echo $? > "$0"'
 KILL_SECONDS = 10  # a killed process is gone in far less, unless the kernel holds it
+FOLLOW_SECONDS = 0.1  # between two looks at a log that is followed
+CHUNK_BYTES = 65536
 SAME_START_SECONDS = 2  # the system's own start times waver with its clock
 _OURS = ("STEPAUDIO_API_KEY",)
 
@@ -118,16 +122,13 @@ class ProcessRuntime:
         """Ask the engine to end; kill what is left of its session after `grace` seconds."""
         import psutil
 
-        process = _process(deployment)
-        if process is not None:
+        if _process(deployment) is not None:
             _signal(deployment, signal.SIGTERM)
-            with suppress(psutil.TimeoutExpired):
-                process.wait(timeout=grace)
+            _ends_within(deployment, grace)
         elif not deployment.id or psutil.pid_exists(int(deployment.id)):  # never ran, or the id is somebody else's
             return
         _signal(deployment, signal.SIGKILL)
-        if process is not None:
-            process.wait(timeout=KILL_SECONDS)
+        _ends_within(deployment, KILL_SECONDS)
 
     def remove(self, deployment: Deployment) -> None:
         """End the engine and remove its folder."""
@@ -148,20 +149,20 @@ class ProcessRuntime:
             )
         log = self._root / deployment.name / "engine.log"
         log.touch()
-        lines = "+1" if tail is None else str(tail)
-        command = ["tail", "-n", lines, *(["-f", "-s", "0.1", f"--pid={deployment.id}"] if follow else []), str(log)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-            try:
-                while chunk := os.read(process.stdout.fileno(), 65536) if process.stdout else b"":
+        with log.open("rb") as file:
+            if tail is not None:
+                yield b"".join(deque(file, maxlen=tail))
+            ended = not follow
+            while True:
+                while chunk := file.read(CHUNK_BYTES):
                     yield chunk
-            finally:
-                process.terminate()
+                if ended:
+                    return
+                ended = _ends_within(deployment, FOLLOW_SECONDS)
 
     def wait(self, deployment: Deployment) -> Exit:
         """Block until the engine has ended."""
-        process = _process(deployment)
-        if process is not None:
-            process.wait()
+        _ends_within(deployment, None)
         return Exit(_exit_code(self._root / deployment.name))
 
 
@@ -211,6 +212,27 @@ def _process(deployment: Deployment) -> Any:
     except (psutil.Error, ValueError):
         return None
     return process if alive else None
+
+
+def _ends_within(deployment: Deployment, seconds: float | None) -> bool:
+    """Whether the engine ends in time (None: however long it takes); one that nobody has reaped yet has ended."""
+    if _process(deployment) is None:
+        return True
+    pid = int(deployment.id)
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        waiting = select.poll()
+        waiting.register(handle, select.POLLIN)
+        ended = bool(waiting.poll(None if seconds is None else seconds * 1000))
+    finally:
+        os.close(handle)
+    if ended:
+        with suppress(ChildProcessError):
+            os.waitpid(pid, os.WNOHANG)
+    return ended
 
 
 def _signal(deployment: Deployment, number: signal.Signals) -> None:

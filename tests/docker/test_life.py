@@ -112,7 +112,7 @@ def test_not_waiting_leaves_the_hand_off_to_wait(rehearsed: Rehearsed, run_cli: 
 
 
 def test_status_names_the_phase_while_it_loads(rehearsed: Rehearsed) -> None:
-    assert rehearsed.up("--no-wait", env={"STEPAUDIO_REHEARSAL_LOAD_SECONDS": "20"}).code == 0
+    assert rehearsed.up("--no-wait", env={"STEPAUDIO_REHEARSAL_LOAD_SECONDS": "12"}).code == 0
 
     seen = eventually(lambda: (status := rehearsed.status())["phase"] == "loading" and status, "the phase loading")
     assert seen["health"] == "starting"

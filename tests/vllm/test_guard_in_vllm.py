@@ -20,8 +20,6 @@ from stepaudio_serve import guard
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.vllm
-
 KEY = "a-key-of-the-test"
 TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"
 CHAT = {
@@ -42,17 +40,18 @@ class Engine(NamedTuple):
         return httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=60)
 
 
-def from_environment(variable: str, meaning: str) -> Path:
-    value = os.environ.get(variable)
-    if not value:
-        pytest.skip(f"{variable} is not set ({meaning})")
-    return Path(value)
+class Parts(NamedTuple):
+    python: Path
+    checkpoints: Path
+
+
+@pytest.fixture(scope="module")
+def parts_of_vllm(vllm_python: Path, checkpoints: Path) -> Parts:
+    return Parts(vllm_python, checkpoints)
 
 
 @contextmanager
-def vllm_with_guard(folder: Path, key_file: Path) -> Iterator[Engine]:
-    python = from_environment("STEPAUDIO_TEST_VLLM_PYTHON", "the Python of a virtual environment with vLLM")
-    checkpoints = from_environment("STEPAUDIO_TEST_CHECKPOINTS", "the folder that holds tiny-listener")
+def vllm_with_guard(vllm: Parts, folder: Path, key_file: Path) -> Iterator[Engine]:
     (folder / "stepaudio_guard").symlink_to(Path(guard.__file__).parent)
     (folder / "template.jinja").write_text(TEMPLATE)
     with socket.socket() as free:
@@ -67,7 +66,7 @@ def vllm_with_guard(folder: Path, key_file: Path) -> Iterator[Engine]:
         "--chat-template": str(folder / "template.jinja"),
         "--middleware": "stepaudio_guard.Guard",
     }
-    command = [str(python.parent / "vllm"), "serve", str(checkpoints / "tiny-listener"), "--enforce-eager"]
+    command = [str(vllm.python.parent / "vllm"), "serve", str(vllm.checkpoints / "tiny-listener"), "--enforce-eager"]
     command += [word for pair in arguments.items() for word in pair]
     environment = {
         "PYTHONPATH": str(folder),
@@ -105,11 +104,11 @@ def wait_until_it_answers(engine: Engine) -> None:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def engine(parts_of_vllm: Parts, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     folder = tmp_path_factory.mktemp("guarded engine")
     key_file = folder / "keys"
     key_file.write_text(f"{KEY}\n")
-    with vllm_with_guard(folder, key_file) as started:
+    with vllm_with_guard(parts_of_vllm, folder, key_file) as started:
         wait_until_it_answers(started)
         yield started
 
@@ -189,7 +188,7 @@ def test_a_page_of_another_origin_gets_no_leave(stranger: httpx.Client) -> None:
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_an_engine_without_its_key_file_ends_and_says_why(tmp_path: Path) -> None:
-    with vllm_with_guard(tmp_path, tmp_path / "absent") as engine:
+def test_an_engine_without_its_key_file_ends_and_says_why(parts_of_vllm: Parts, tmp_path: Path) -> None:
+    with vllm_with_guard(parts_of_vllm, tmp_path, tmp_path / "absent") as engine:
         engine.process.wait(200)
         assert "stepaudio guard: the API key file" in engine.log.read_text()

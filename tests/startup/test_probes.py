@@ -1,0 +1,69 @@
+"""What one look at `/health` says, against real sockets."""
+
+from __future__ import annotations
+
+import http.server
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stepaudio_serve.startup.probes import health
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@contextmanager
+def connections(handle: Callable[[socket.socket], None]) -> Iterator[str]:
+    """An endpoint that does this with the first connection."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                handle(connection)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(("status", "seen"), [(200, "healthy"), (503, "unhealthy"), (500, "unhealthy"), (404, "unhealthy")])
+def test_only_200_is_healthy(status: int, seen: str) -> None:
+    asked = []
+
+    class Health(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(status)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class' name
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Health) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        assert health(f"http://127.0.0.1:{server.server_port}") == seen
+    assert asked == ["/health"]
+
+
+def test_refused_is_unreachable(free_port: int) -> None:
+    assert health(f"http://127.0.0.1:{free_port}") == "unreachable"
+
+
+def test_closed_without_a_word_is_unreachable_as_behind_a_proxy_without_a_server() -> None:
+    with connections(lambda connection: None) as endpoint:
+        assert health(endpoint) == "unreachable"
+
+
+def test_what_is_not_http_is_unreachable() -> None:
+    with connections(lambda connection: connection.sendall(b"SSH-2.0-x\r\n")) as endpoint:
+        assert health(endpoint) == "unreachable"
+
+
+def test_silence_is_unhealthy() -> None:
+    waiting = threading.Event()
+    with connections(lambda connection: None if waiting.wait(20) else None) as endpoint:
+        assert health(endpoint, timeout=0.1) == "unhealthy"
+        waiting.set()
