@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from .client.stream import ask
     from .facts.gather import Facts, gather
     from .lifecycle.down import down
+    from .lifecycle.hand_over import Launched
     from .lifecycle.observer import Observer
     from .lifecycle.serve import serve
     from .lifecycle.status import Status, status_of
-    from .lifecycle.hand_over import Launched
     from .lifecycle.up import up
     from .plan.build import make_plan
     from .plan.plan import Plan

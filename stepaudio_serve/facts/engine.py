@@ -35,7 +35,6 @@ class EngineFacts:
 
     url: str
     version: str
-    api_version: tuple[int, int]
     architecture: str
     is_podman: bool
     is_remote: bool
@@ -64,7 +63,6 @@ def connect() -> DockerClient:
             )
     try:
         client = docker.from_env(timeout=120)
-        client.ping()
     except DockerException as error:
         raise unavailable(str(error)) from error
     except Exception as error:  # requests' own errors pass through the SDK unwrapped
@@ -103,19 +101,15 @@ def _short(message: str) -> str:
 
 
 def look_at_engine(client: DockerClient) -> EngineFacts:
-    """Ask the engine about itself; two calls."""
+    """Ask the engine about itself, in one call."""
     info = client.info()
-    version = client.version()
     url = str(client.api.base_url)
-    api = version["ApiVersion"].split(".")
-    components = [str(part.get("Name", "")) for part in version.get("Components") or ()]
     remote = is_remote(os.environ.get("DOCKER_HOST") or url)
     return EngineFacts(
         url=url,
-        version=str(version["Version"]),
-        api_version=(int(api[0]), int(api[1])),
+        version=str(info["ServerVersion"]),
         architecture={"x86_64": "amd64", "aarch64": "arm64"}.get(info["Architecture"], info["Architecture"]),
-        is_podman=any("Podman" in name for name in components),
+        is_podman="BuildahVersion" in info,  # in Podman's answer only
         is_remote=remote,
         rootless=any("rootless" in option for option in info.get("SecurityOptions") or ()),
         runtimes=tuple(sorted(info.get("Runtimes") or ())),

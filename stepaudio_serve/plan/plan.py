@@ -7,12 +7,12 @@ import json
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from .labels import LABEL_PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .memory import MemoryBudget
-
-LABEL_PREFIX = "io.stepaudio-serve."
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from ..plan.plan import LABEL_PREFIX
+from ..plan.labels import LABEL_PREFIX
 from .deployment import Deployment, State
 
 if TYPE_CHECKING:

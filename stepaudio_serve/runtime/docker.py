@@ -5,9 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ..diagnosis import diagnose
 from ..errors import RefusedError
-from ..plan.plan import LABEL_PREFIX
+from ..plan.labels import LABEL_PREFIX
 from .container import container_config, deployment_of, is_ours
 from .deployment import Deployment, Exit, ForeignError, NameTakenError
 
@@ -146,6 +145,8 @@ class DockerRuntime:
 
 def refusal(error: APIError) -> RefusedError:
     """What the engine said, with the cause and the fix where the catalogue knows them."""
+    from ..diagnosis import diagnose
+
     message = str(error.explanation or error)
     known = diagnose([message])
     if known:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RefusedError, SettingsError
-from ..plan.plan import LABEL_PREFIX
+from ..plan.labels import LABEL_PREFIX
 from .deployment import Deployment, Exit, NameTakenError
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from support.facts import checkpoint, engine, facts
 
 from stepaudio_serve.facts.gather import Facts
 from stepaudio_serve.plan.build import endpoint_of, make_plan
-from stepaudio_serve.plan.plan import LABEL_PREFIX, GpuRequest, Mount, Plan, Port
+from stepaudio_serve.plan.labels import LABEL_PREFIX
+from stepaudio_serve.plan.plan import GpuRequest, Mount, Plan, Port
 from stepaudio_serve.settings.options import Settings
 
 R1 = facts(31.36)

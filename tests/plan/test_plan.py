@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from support.facts import facts
 
 from stepaudio_serve.plan.build import make_plan
-from stepaudio_serve.plan.plan import LABEL_PREFIX, GpuRequest, Note, Plan
+from stepaudio_serve.plan.labels import LABEL_PREFIX
+from stepaudio_serve.plan.plan import GpuRequest, Note, Plan
 from stepaudio_serve.settings.options import Settings
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from stepaudio_serve.plan.plan import Plan
 
-SERVES = b"INFO 01-02 03:04:05 [launcher.py:28] Started server process\nINFO: Application startup complete.\n"
+SERVES = b"(APIServer pid=1) INFO:     Started server process [1]\n(APIServer pid=1) INFO:     Application startup complete.\n"
 
 
 @dataclass

@@ -35,7 +35,6 @@ R1 = Checkpoint(
 ENGINE = EngineFacts(
     url="unix:///var/run/docker.sock",
     version="26.1.5",
-    api_version=(1, 45),
     architecture="amd64",
     is_podman=False,
     is_remote=False,
