@@ -25,6 +25,7 @@ def check_launch(settings: Settings, facts: Facts, plan: Plan) -> tuple[Finding,
         *_checkpoint(settings, facts),
         *_address(settings, facts),
         *_image(settings, facts, plan),
+        *_podman(facts, plan),
         *_gpus(settings, facts),
         *_memory(plan),
         *_code(settings, facts),
@@ -156,6 +157,22 @@ def _gpus(settings: Settings, facts: Facts) -> Iterator[Finding]:
             "the model is split over so many GPUs",
             f"--tensor-parallel-size {asked}",
         )
+
+
+def _podman(facts: Facts, plan: Plan) -> Iterator[Finding]:
+    if facts.engine is None or not facts.engine.is_podman or plan.gpus.driver == "none":
+        return
+    old = int(facts.engine.version.split(".")[0]) < 5
+    yield Finding(
+        "podman-gpu",
+        "engine",
+        "blocker" if old else "warning",
+        f"Podman {facts.engine.version} "
+        + ("ignores GPU requests" if old else "was never seen to pass a GPU on")
+        + " through its Docker-compatible service",
+        "the engine would start without a GPU and fail later",
+        "Podman 5.4 or newer, or Docker Engine" if old else "",
+    )
 
 
 def _memory(plan: Plan) -> Iterator[Finding]:

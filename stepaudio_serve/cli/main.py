@@ -99,7 +99,7 @@ def run(arguments: list[str]) -> int:
         with signals_as_interrupt():
             result = cli.main(arguments, prog_name="stepaudio-serve", standalone_mode=False)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+    except (BrokenPipeError, SystemExit):  # the reader of our output has gone, as `| head` does; click exits then
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where errors become words

@@ -102,7 +102,8 @@ def hand_over(
         raise NoSuchDeploymentError(f"`{deployment.name}` was removed while it was asked", fix="stepaudio-serve up")
     if now.state == "exited":
         raise failed_start(now, log_lines(runtime, now), "the engine died of the first question")
-    runtime.hand_over(now)
+    if undone := runtime.hand_over(now):
+        observer.notice(undone)
     _judge(heard, settings, deployment.name)
     status = status_of(runtime, runtime.find(deployment.name) or now)
     done = time.monotonic()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import PlanDiffersError, RefusedError, UnhealthyError
 from ..plan.difference import differences
-from ..runtime.deployment import Deployment, ForeignError, NameTakenError
+from ..runtime.deployment import Deployment, ForeignError, NameTakenError, find_settled
 from ..runtime.files import key_changed, remove_files, write_files
 from ..startup.interrupt import interruption_deferred
 from ..startup.watch import watch
@@ -59,7 +59,7 @@ def up(
 def _up_once(prepared: Prepared, replace_existing: bool, wait: bool, observer: Observer, began: float) -> Launched:
     runtime, plan = prepared.runtime, prepared.plan
     existing = _existing(runtime, plan.name)
-    if existing is not None and existing.state != "exited":
+    if existing is not None and existing.state == "running":
         changed = _changes(prepared, existing)
         if not changed:
             return _join(prepared, existing, wait, observer, began)
@@ -85,7 +85,7 @@ def _up_once(prepared: Prepared, replace_existing: bool, wait: bool, observer: O
 
 def _existing(runtime: Runtime, name: str) -> Deployment | None:
     try:
-        return runtime.find(name)
+        return find_settled(runtime, name)
     except ForeignError as error:
         raise RefusedError(error.what, why=error.why, fix=error.fix) from error
 

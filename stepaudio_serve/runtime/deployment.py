@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
     from ..plan.plan import Plan
 
+STARTING_SECONDS = 15  # from creating to starting: far more than an engine takes
 State = Literal["created", "running", "exited"]
 
 
@@ -60,6 +62,17 @@ class ForeignError(NoSuchDeploymentError):
     code = "not-ours"
 
 
+def find_settled(runtime: Runtime, name: str) -> Deployment | None:
+    """The deployment of that name, once whoever creates it has started it too.
+
+    One that is still only created after `STARTING_SECONDS` was given up by its creator.
+    """
+    until = time.monotonic() + STARTING_SECONDS
+    while (found := runtime.find(name)) is not None and found.state == "created" and time.monotonic() < until:
+        time.sleep(0.05)
+    return found
+
+
 class Runtime(Protocol):
     """What carries a plan out. Every call may raise `RuntimeUnavailableError`."""
 
@@ -79,8 +92,8 @@ class Runtime(Protocol):
         """Start it. Raises RefusedError where the engine is refused before it ran."""
         ...
 
-    def hand_over(self, deployment: Deployment) -> None:
-        """It is ready: from now on it is restarted as its plan says."""
+    def hand_over(self, deployment: Deployment) -> str:
+        """It is ready: from now on it is restarted as its plan says. What could not be done, in words, or nothing."""
         ...
 
     def stop(self, deployment: Deployment, grace: int) -> None:

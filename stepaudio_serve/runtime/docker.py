@@ -98,11 +98,20 @@ class DockerRuntime:
             raise refusal(error) from error
         return deployment_of(self._api.inspect_container(deployment.id))
 
-    def hand_over(self, deployment: Deployment) -> None:
+    def hand_over(self, deployment: Deployment) -> str:
         """Set the plan's restart policy: before the engine was ready a restart would only have hidden its failure."""
+        from docker.errors import APIError
+
         policy = deployment.plan["container"]["restart"]
-        if policy != "no":
+        if policy == "no":
+            return ""
+        try:
             self._api.update_container(deployment.id, restart_policy={"Name": policy})
+        except APIError as error:
+            if error.status_code != 404:
+                raise
+            return f"restart: {policy} is not in force: this container engine cannot change it (Podman before 5)"
+        return ""
 
     def stop(self, deployment: Deployment, grace: int) -> None:
         """Stop the container; Docker kills it after `grace` seconds."""

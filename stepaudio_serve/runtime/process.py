@@ -114,9 +114,10 @@ class ProcessRuntime:
         process.returncode = 0  # it is meant to outlive us: no warning about a child that still runs
         return _read(folder, record)
 
-    def hand_over(self, deployment: Deployment) -> None:
+    def hand_over(self, deployment: Deployment) -> str:
         """Note that it was ready once; nothing restarts a process."""
         (self._root / deployment.name / "handed_over").touch()
+        return ""
 
     def stop(self, deployment: Deployment, grace: int) -> None:
         """Ask the engine to end; kill what is left of its session after `grace` seconds."""
@@ -131,9 +132,13 @@ class ProcessRuntime:
         _ends_within(deployment, KILL_SECONDS)
 
     def remove(self, deployment: Deployment) -> None:
-        """End the engine and remove its folder."""
+        """End the engine and remove its folder, unless another start has taken the name since."""
         self.stop(deployment, 0)
-        shutil.rmtree(self._root / deployment.name, ignore_errors=True)
+        current = self.find(deployment.name)
+        if current is None or current.id != deployment.id:
+            return
+        with tempfile.TemporaryDirectory(dir=self._root, prefix=".old-", ignore_cleanup_errors=True) as aside:
+            (self._root / deployment.name).rename(Path(aside) / "deployment")
 
     def logs(
         self, deployment: Deployment, *, follow: bool = False, tail: int | None = None, since: float | None = None

@@ -73,7 +73,7 @@ def _yaml_no(value: Any) -> Any:
 
 
 def _words(value: Any) -> Any:
-    return tuple(shlex.split(value)) if isinstance(value, str) else value
+    return tuple(shlex.split(value)) if isinstance(value, str) else () if value is None else value
 
 
 def _expand(value: Any) -> Any:

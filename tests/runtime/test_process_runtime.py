@@ -21,7 +21,7 @@ from support.facts import facts
 from stepaudio_serve.errors import RefusedError, SettingsError
 from stepaudio_serve.plan.build import make_plan
 from stepaudio_serve.plan.plan import Plan
-from stepaudio_serve.runtime.deployment import Exit, NameTakenError
+from stepaudio_serve.runtime.deployment import Exit, NameTakenError, find_settled
 from stepaudio_serve.runtime.process import ProcessRuntime
 from stepaudio_serve.settings.options import Settings
 
@@ -187,6 +187,15 @@ def test_a_folder_that_cannot_be_written_is_not_a_name_taken(tmp_path: Path) -> 
         ProcessRuntime(tmp_path / "file" / "processes").create(plan(SLEEP))
 
 
+def test_a_deployment_that_is_being_created_is_seen_once_it_is_started(runtime: ProcessRuntime) -> None:
+    created = runtime.create(plan(SLEEP))
+    threading.Timer(0.2, runtime.start, args=(created,)).start()
+    settled = find_settled(runtime, "mine")
+    assert settled is not None
+    assert settled.state == "running"
+    assert find_settled(runtime, "nobody") is None
+
+
 # ---- logs
 
 
@@ -265,6 +274,15 @@ def test_removal_ends_it_and_takes_its_folder(runtime: ProcessRuntime) -> None:
     assert runtime.find("mine") is None
     assert not psutil.pid_exists(int(deployment.id))
     assert list(runtime._root.iterdir()) == []
+
+
+def test_a_removal_that_comes_late_leaves_the_next_deployment_alone(runtime: ProcessRuntime) -> None:
+    first = started(runtime, "exit 1")
+    runtime.wait(first)
+    runtime.remove(first)
+    second = says_up(runtime, started(runtime, SLEEP))
+    runtime.remove(first)
+    assert found(runtime) == second
 
 
 def test_a_process_id_that_was_given_to_somebody_else_is_not_ours(runtime: ProcessRuntime) -> None:
