@@ -122,9 +122,7 @@ def test_of_two_at_once_one_starts_it_and_both_get_it(rehearsal: Configured) -> 
         down(*locate(settings.name), grace=5)
 
 
-def test_a_start_that_fails_says_why_and_keeps_its_log(
-    rehearsal: Configured, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_start_that_fails_says_why_and_keeps_its_log(rehearsal: Configured, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STEPAUDIO_REHEARSAL_FAIL", "wrong-arch")
     settings = rehearsal()
     with pytest.raises(EngineFailedError) as caught:

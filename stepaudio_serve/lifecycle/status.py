@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..startup.probes import health
@@ -11,8 +12,10 @@ from ..startup.probes import health
 if TYPE_CHECKING:
     from ..diagnosis import Diagnosis
     from ..runtime.deployment import Deployment, Runtime
+    from ..startup.phases import Progress
 
 TAIL_LINES = 2000
+ASKED_TO_END = (0, 130, 137, 143)
 
 Health = Literal["healthy", "unhealthy", "starting", "none"]
 
@@ -54,7 +57,7 @@ class Status:
 def status_of(runtime: Runtime, deployment: Deployment) -> Status:
     """Look at one deployment: its state, one probe of its endpoint, and its log where these do not tell."""
     if deployment.state == "exited":
-        phase = "stopped" if deployment.handed_over and deployment.exit_code in {0, 130, 137, 143} else "failed"
+        phase = "stopped" if deployment.exit_code in ASKED_TO_END and _was_ready(runtime, deployment) else "failed"
         found = _diagnosis(runtime, deployment)
         detail = found.cause if found else f"exit code {deployment.exit_code}"
         return Status(deployment, phase, detail, "none", None, found)
@@ -64,17 +67,17 @@ def status_of(runtime: Runtime, deployment: Deployment) -> Status:
     answer = health(deployment.endpoint)
     if answer == "healthy":
         return Status(deployment, "ready", "", "healthy", uptime, None)
-    progress_phase, detail = _progress(runtime, deployment)
-    if deployment.handed_over or progress_phase == "ready":
+    progress = _progress(runtime, deployment)
+    if progress is None or progress.phase == "ready":
         return Status(deployment, "ready", f"/health: {answer}", "unhealthy", uptime, _diagnosis(runtime, deployment))
-    return Status(deployment, progress_phase, detail, "starting", uptime, None)
+    return Status(deployment, progress.phase.value, progress.detail, "starting", uptime, None)
 
 
-def log_lines(runtime: Runtime, deployment: Deployment) -> list[str]:
-    """The end of a deployment's log."""
+def log_lines(runtime: Runtime, deployment: Deployment, *, since: float | None = None) -> list[str]:
+    """The end of a deployment's log; `since` in seconds since the epoch."""
     from ..startup.watch import lines_of
 
-    return list(lines_of(runtime.logs(deployment, tail=TAIL_LINES)))
+    return list(lines_of(runtime.logs(deployment, tail=TAIL_LINES, since=since)))
 
 
 def _diagnosis(runtime: Runtime, deployment: Deployment) -> Diagnosis | None:
@@ -85,10 +88,17 @@ def _diagnosis(runtime: Runtime, deployment: Deployment) -> Diagnosis | None:
     return found[0] if found else None
 
 
-def _progress(runtime: Runtime, deployment: Deployment) -> tuple[str, str]:
+def _was_ready(runtime: Runtime, deployment: Deployment) -> bool:
+    """Whether it was handed over; one without a restart policy is not marked, so that its log has to tell."""
+    if deployment.handed_over:
+        return True
+    progress = _progress(runtime, deployment)
+    return deployment.plan["container"]["restart"] == "no" and (progress is None or progress.phase == "ready")
+
+
+def _progress(runtime: Runtime, deployment: Deployment) -> Progress | None:
+    """How far this run of the engine has come; None when its log has grown past its start."""
     from ..startup.phases import INITIAL, advance
 
-    progress = INITIAL
-    for line in log_lines(runtime, deployment):
-        progress = advance(progress, line)
-    return progress.phase.value, progress.detail
+    lines = log_lines(runtime, deployment, since=deployment.started_at if deployment.runtime == "docker" else None)
+    return None if len(lines) >= TAIL_LINES else reduce(advance, lines, INITIAL)

@@ -36,7 +36,8 @@ def wait(
         raise failed_start(deployment, log_lines(runtime, deployment), "the engine has ended")
     if deployment.handed_over and status.health == "healthy":
         return Launched(status, already=True)
-    if deployment.handed_over and status.health == "unhealthy":
+    marked = deployment.handed_over or deployment.plan["container"]["restart"] == "no"
+    if marked and status.health == "unhealthy":
         raise UnhealthyError(
             f"`{deployment.name}` runs and does not answer ({status.detail})",
             why=status.diagnosis.cause if status.diagnosis else "",

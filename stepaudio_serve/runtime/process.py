@@ -121,12 +121,10 @@ class ProcessRuntime:
 
     def stop(self, deployment: Deployment, grace: int) -> None:
         """Ask the engine to end; kill what is left of its session after `grace` seconds."""
-        import psutil
-
         if _process(deployment) is not None:
             _signal(deployment, signal.SIGTERM)
             _ends_within(deployment, grace)
-        elif not deployment.id or psutil.pid_exists(int(deployment.id)):  # never ran, or the id is somebody else's
+        elif not deployment.id or _is_somebody_elses(deployment.id):
             return
         _signal(deployment, signal.SIGKILL)
         _ends_within(deployment, KILL_SECONDS)
@@ -244,6 +242,16 @@ def _signal(deployment: Deployment, number: signal.Signals) -> None:
     """Signal every process of the engine: they share the process group that it was started in."""
     with suppress(ProcessLookupError):
         os.killpg(int(deployment.id), number)
+
+
+def _is_somebody_elses(pid: str) -> bool:
+    """Whether the id of an ended engine was given to a new process; until then what is left of its group is ours."""
+    import psutil
+
+    try:
+        return bool(psutil.Process(int(pid)).status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _exit_code(folder: Path) -> int:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.facts import checkpoint, engine, facts
 
-from stepaudio_serve.checks.finding import Finding
 from stepaudio_serve.checks.launch import check_key_file, check_launch, check_platform_of, check_port
 from stepaudio_serve.facts.engine import ImageFacts
-from stepaudio_serve.facts.gather import Facts
 from stepaudio_serve.facts.host import PortHolder
 from stepaudio_serve.plan.build import make_plan
 from stepaudio_serve.settings.options import Settings
 from stepaudio_serve.settings.sources import resolve
+
+if TYPE_CHECKING:
+    from stepaudio_serve.checks.finding import Finding
+    from stepaudio_serve.facts.gather import Facts
 
 R1 = facts(31.36)
 ABSENT = checkpoint(

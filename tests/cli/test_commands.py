@@ -191,8 +191,9 @@ def test_a_folder_that_does_not_exist_is_refused(run_cli: Cli) -> None:
     assert "no such folder" in done.stderr
 
 
-def test_an_open_address_is_refused_before_anything_is_started(run_cli: Cli) -> None:
-    done = run_cli("up", "--engine", "rehearsal", "--runtime", "process", "--host", "0.0.0.0", "--json")
+def test_an_open_address_is_refused_before_anything_is_started(run_cli: Cli, free_port: int) -> None:
+    words = ("--engine", "rehearsal", "--runtime", "process", "--host", "0.0.0.0", "--port", str(free_port))
+    done = run_cli("up", *words, "--json")
     assert done.code == 3
     assert [finding["id"] for finding in done.json["findings"]] == ["open-to-neighbours"]
     assert run_cli("status", "--json", env=NO_DOCKER).json["error"]["code"] == "runtime-unavailable"

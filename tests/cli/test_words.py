@@ -230,13 +230,13 @@ def test_ctrl_c_while_modules_are_still_imported_ends_quietly(module: str, run_c
     assert rest_of_stderr.endswith("interrupted\n")
 
 
-def test_ctrl_c_is_a_document_too_with_json(run_cli: Cli) -> None:
-    args = ("up", "--engine", "rehearsal", "--runtime", "process", "--json", "--port", "1")
+def test_ctrl_c_is_a_document_too_with_json(run_cli: Cli, free_port: int) -> None:
+    args = ("up", "--engine", "rehearsal", "--runtime", "process", "--json", "--port", str(free_port))
     env = {"STEPAUDIO_REHEARSAL_LOAD_SECONDS": "60", **NO_DOCKER}
-    process = run_cli.start(*args[:-1], str(_port()), env=env)
+    process = run_cli.start(*args, env=env)
     assert process.stderr is not None
     for line in process.stderr:
-        if "loading weights" in line:
+        if "starting vLLM" in line:
             break
     process.send_signal(signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
@@ -244,11 +244,3 @@ def test_ctrl_c_is_a_document_too_with_json(run_cli: Cli) -> None:
     assert json.loads(stdout)["error"]["code"] == "interrupted"
     assert "Traceback" not in stderr
     assert run_cli("down", "--json", env=NO_DOCKER).code == 3  # nothing is left to take down
-
-
-def _port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

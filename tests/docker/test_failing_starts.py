@@ -23,23 +23,23 @@ def _stays_stopped(rehearsed: Rehearsed) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("failure", "exit_code", "diagnosis"),
+    ("failure", "exit_code", "evidence"),
     [
-        ("exit-at-once", 1, None),
-        ("truncated-shard", 1, "damaged-shard"),
-        ("kv-cache-too-small", 1, "context-too-long"),
-        ("exit-137", 137, None),
-        ("port-in-use-inside", 1, None),
+        ("exit-at-once", 1, ""),
+        ("truncated-shard", 1, "incomplete metadata"),
+        ("kv-cache-too-small", 1, "estimated maximum model length is 9856"),
+        ("exit-137", 137, ""),
+        ("port-in-use-inside", 1, "address already in use"),
     ],
 )
-def test_a_start_that_fails(rehearsed: Rehearsed, failure: str, exit_code: int, diagnosis: str | None) -> None:
+def test_a_start_that_fails(rehearsed: Rehearsed, failure: str, exit_code: int, evidence: str) -> None:
     up = rehearsed.up("--json", fail=failure)
 
     assert up.code == 4
     assert up.json["error"]["code"] == "engine-failed"
     assert up.json["exit_code"] == exit_code
     assert up.json["error"]["fix"]
-    assert not diagnosis or up.json["diagnoses"]
+    assert not evidence or evidence in up.json["diagnoses"][0]["evidence"]["text"]
     assert _stays_stopped(rehearsed)
     assert rehearsed.container["State"]["ExitCode"] == exit_code
 

@@ -74,7 +74,9 @@ def test_an_unreachable_docker_host_is_named(monkeypatch: pytest.MonkeyPatch) ->
     assert "DOCKER_HOST=tcp://10.0.0.2:2375" in unavailable("timed out").what
 
 
-@pytest.mark.parametrize(("content", "said"), [(b"key\n", ""), (b" \n", "no key"), (b"two words\n", "line 1 is not a key")])
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"key\n", ""), (b" \n", "no key"), (b"two words\n", "line 1 is not a key")]
+)
 def test_a_key_file_is_looked_into(content: bytes, said: str, tmp_path: Path) -> None:
     path = tmp_path / "key"
     path.write_bytes(content)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.facts import checkpoint, engine, facts
 
-from stepaudio_serve.facts.gather import Facts
 from stepaudio_serve.plan.build import endpoint_of, make_plan
 from stepaudio_serve.plan.labels import LABEL_PREFIX
 from stepaudio_serve.plan.plan import GpuRequest, Mount, Plan, Port
 from stepaudio_serve.settings.options import Settings
+
+if TYPE_CHECKING:
+    from stepaudio_serve.facts.gather import Facts
 
 R1 = facts(31.36)
 
@@ -94,7 +96,9 @@ def test_template_generation_config_and_guard_are_files_in_one_read_only_folder(
 
 def test_the_files_folder_is_named_by_what_is_in_it() -> None:
     other = plan(facts(chat_template="other"))
-    assert Path(plan().files_source).parent == Path(other.files_source).parent == Path("/state/deployments/step-audio-r1")
+    assert (
+        Path(plan().files_source).parent == Path(other.files_source).parent == Path("/state/deployments/step-audio-r1")
+    )
     assert plan().files_source != other.files_source
     assert plan(port=1).files_source == plan().files_source
 

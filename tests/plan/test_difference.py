@@ -35,7 +35,7 @@ def test_a_flag_given_twice_differs_by_either_of_its_values() -> None:
 
 
 def test_nested_fields_are_named_by_their_path() -> None:
-    changed = dict((field, (old, new)) for field, old, new in between({}, {"host": "0.0.0.0", "insecure": True}))
+    changed = {field: (old, new) for field, old, new in between({}, {"host": "0.0.0.0", "insecure": True})}
     assert changed["ports.host_ip"] == ("127.0.0.1", "0.0.0.0")
 
 

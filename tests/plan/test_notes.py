@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.facts import checkpoint, engine, facts
 
-from stepaudio_serve.facts.gather import Facts
 from stepaudio_serve.plan.build import make_plan
 from stepaudio_serve.settings.options import Settings
+
+if TYPE_CHECKING:
+    from stepaudio_serve.facts.gather import Facts
 
 R1 = facts()
 
@@ -48,5 +50,7 @@ def test_gpus_chosen_by_id_are_all_used() -> None:
 
 
 def test_every_note_has_a_reason() -> None:
-    plan = make_plan(Settings(guard=False, max_model_len="auto", gpus="none"), facts(checkpoint=checkpoint(exists=False)))
+    plan = make_plan(
+        Settings(guard=False, max_model_len="auto", gpus="none"), facts(checkpoint=checkpoint(exists=False))
+    )
     assert all(note.what and note.why for note in plan.notes)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 from support.facts import engine, facts
 
-from stepaudio_serve.facts.gather import Facts
 from stepaudio_serve.plan.build import make_plan
-from stepaudio_serve.plan.plan import Plan
 from stepaudio_serve.render.compose import compose_document, compose_files
 from stepaudio_serve.settings.options import Settings
+
+if TYPE_CHECKING:
+    from stepaudio_serve.facts.gather import Facts
+    from stepaudio_serve.plan.plan import Plan
 
 R1 = facts(31.36)
 

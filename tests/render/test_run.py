@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.facts import checkpoint, engine, facts
 
-from stepaudio_serve.facts.gather import Facts
 from stepaudio_serve.plan.build import make_plan
-from stepaudio_serve.plan.plan import Plan
 from stepaudio_serve.render.run import run_command, run_files
 from stepaudio_serve.settings.options import Settings
+
+if TYPE_CHECKING:
+    from stepaudio_serve.facts.gather import Facts
+    from stepaudio_serve.plan.plan import Plan
 
 R1 = facts(31.36)
 
@@ -75,7 +77,7 @@ def test_gpus_by_cdi() -> None:
 
 
 def test_paths_with_spaces_quotes_and_commas_survive_the_shell() -> None:
-    odd = Path("/my models/it's, r1 – ü")
+    odd = Path("/my models/it's, r1 ü")
     made = plan(facts(checkpoint=checkpoint(path=odd, mount_source=odd)))
     assert f'type=bind,"source={odd}",target=/Step-Audio-R1,readonly' in values(made, "--mount")
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from docker import APIClient
 from support.facts import engine, facts
 
-from stepaudio_serve.facts.gather import Facts
 from stepaudio_serve.plan.build import make_plan
 from stepaudio_serve.plan.plan import GpuRequest, Plan
 from stepaudio_serve.runtime.container import container_config, deployment_of, device_requests, is_ours
 from stepaudio_serve.settings.options import Settings
+
+if TYPE_CHECKING:
+    from stepaudio_serve.facts.gather import Facts
 
 R1 = facts(31.36)
 

@@ -11,7 +11,6 @@ import sys
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
@@ -20,14 +19,15 @@ from support.facts import facts
 
 from stepaudio_serve.errors import RefusedError, SettingsError
 from stepaudio_serve.plan.build import make_plan
-from stepaudio_serve.plan.plan import Plan
 from stepaudio_serve.runtime.deployment import Exit, NameTakenError, find_settled
 from stepaudio_serve.runtime.process import ProcessRuntime
 from stepaudio_serve.settings.options import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
+    from stepaudio_serve.plan.plan import Plan
     from stepaudio_serve.runtime.deployment import Deployment
 
 SLEEP = "echo up; exec sleep 600"
@@ -270,9 +270,10 @@ def test_an_engine_that_lost_its_shell_is_still_ended(runtime: ProcessRuntime) -
 
 def test_removal_ends_it_and_takes_its_folder(runtime: ProcessRuntime) -> None:
     deployment = says_up(runtime, started(runtime, SLEEP))
+    process = psutil.Process(int(deployment.id))
     runtime.remove(deployment)
     assert runtime.find("mine") is None
-    assert not psutil.pid_exists(int(deployment.id))
+    assert not lives(process)
     assert list(runtime._root.iterdir()) == []
 
 
@@ -288,11 +289,14 @@ def test_a_removal_that_comes_late_leaves_the_next_deployment_alone(runtime: Pro
 def test_a_process_id_that_was_given_to_somebody_else_is_not_ours(runtime: ProcessRuntime) -> None:
     started(runtime, "exit 0")
     runtime.wait(found(runtime))
-    with subprocess.Popen(["sleep", "600"], start_new_session=True) as somebody:
+    somebody = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    try:
         record_file = runtime._root / "mine" / "record.json"
         record = json.loads(record_file.read_text())
         record_file.write_text(json.dumps({**record, "pid": somebody.pid, "created": record["created"] - 3600}))
         assert found(runtime).state == "exited"
         runtime.remove(found(runtime))
         assert somebody.poll() is None
+    finally:
         somebody.kill()
+        somebody.wait()

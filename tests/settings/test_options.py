@@ -25,7 +25,7 @@ def test_a_key_shows_nowhere() -> None:
 
 def test_a_wrong_key_does_not_show_either() -> None:
     with pytest.raises(ValueError, match=r"^api_key = \*{8} \(STEPAUDIO_API_KEY\)") as caught:
-        resolve(environ={"STEPAUDIO_API_KEY": f"{SECRET} "  + "é"})
+        resolve(environ={"STEPAUDIO_API_KEY": f"{SECRET} " + "é"})
     assert SECRET not in str(caught.value)
 
 

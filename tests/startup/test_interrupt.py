@@ -13,10 +13,15 @@ from stepaudio_serve.startup.interrupt import SIGNALS, interruption_deferred, si
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_during_the_step_comes_after_it(number: signal.Signals) -> None:
-    finished = False
-    with pytest.raises(KeyboardInterrupt), interruption_deferred():
-        os.kill(os.getpid(), number)
-        finished = True
+    finished = []
+
+    def step() -> None:
+        with interruption_deferred():
+            os.kill(os.getpid(), number)
+            finished.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        step()
     assert finished
 
 
@@ -34,18 +39,27 @@ def test_an_error_of_the_step_is_raised_as_it_is() -> None:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_each_signal_ends_the_work_as_ctrl_c_does(number: signal.Signals) -> None:
-    with pytest.raises(KeyboardInterrupt), signals_as_interrupt():
-        os.kill(os.getpid(), number)
-        signal.pause()
+    def work() -> None:
+        with signals_as_interrupt():
+            os.kill(os.getpid(), number)
+            signal.pause()
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
 
 
 def test_steps_inside_the_work_hold_it_back_too() -> None:
     steps = []
-    with pytest.raises(KeyboardInterrupt), signals_as_interrupt():
-        with interruption_deferred():
-            os.kill(os.getpid(), signal.SIGTERM)
-            steps.append("whole")
-        steps.append("never")
+
+    def work() -> None:
+        with signals_as_interrupt():
+            with interruption_deferred():
+                os.kill(os.getpid(), signal.SIGTERM)
+                steps.append("whole")
+            steps.append("never")
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
     assert steps == ["whole"]
 
 

@@ -30,7 +30,9 @@ def connections(handle: Callable[[socket.socket], None]) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
-@pytest.mark.parametrize(("status", "seen"), [(200, "healthy"), (503, "unhealthy"), (500, "unhealthy"), (404, "unhealthy")])
+@pytest.mark.parametrize(
+    ("status", "seen"), [(200, "healthy"), (503, "unhealthy"), (500, "unhealthy"), (404, "unhealthy")]
+)
 def test_only_200_is_healthy(status: int, seen: str) -> None:
     asked = []
 
@@ -40,7 +42,7 @@ def test_only_200_is_healthy(status: int, seen: str) -> None:
             self.send_response(status)
             self.end_headers()
 
-        def log_message(self, format: str, *args: object) -> None: ...  # noqa: A002 - the base class' name
+        def log_message(self, *_: object) -> None: ...
 
     with http.server.HTTPServer(("127.0.0.1", 0), Health) as server:
         threading.Thread(target=server.handle_request, daemon=True).start()
@@ -63,7 +65,11 @@ def test_what_is_not_http_is_unreachable() -> None:
 
 
 def test_silence_is_unhealthy() -> None:
-    waiting = threading.Event()
-    with connections(lambda connection: None if waiting.wait(20) else None) as endpoint:
+    asked = threading.Event()
+
+    def wait(_: socket.socket) -> None:
+        asked.wait(20)
+
+    with connections(wait) as endpoint:
         assert health(endpoint, timeout=0.1) == "unhealthy"
-        waiting.set()
+        asked.set()
