@@ -40,8 +40,10 @@ testbed: $(STAMP) ## the real parts for the tests: Docker Engine, a vLLM for CPU
 rehearsal-image: $(STAMP) ## build the rehearsal engine's image (BASE=... for another base image)
 	tools/rehearsal-image/build.sh $(if $(BASE),--base '$(BASE)')
 
+# away from this machine's engine, settings and checkpoints: the folder is the same wherever it is written
 compose: $(STAMP) ## write compose/ anew from the plan
-	$(BIN)/stepaudio-serve render compose -o compose
+	@away=$$(mktemp -d) && here=$$PWD && cd "$$away" && env -i PATH="$$PATH" HOME="$$away" DOCKER_HOST=unix:///nonexistent \
+		"$$here/$(BIN)/stepaudio-serve" render compose -o "$$here/compose" && rm -rf "$$away"
 
 bench: $(STAMP) ## run the benchmarks; each prints a ratio
 	@for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" $(ARGS) || exit; done

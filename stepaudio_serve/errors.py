@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .checks.finding import Finding
     from .diagnosis import Diagnosis
+    from .finding import Finding
 
 
 class StepAudioError(Exception):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
+from ..finding import Finding
 from ..settings.engine_images import engine_image
 from ..settings.options import DEFAULT_MODEL
-from .finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..errors import SettingsError
+from .options import settings_from
 from .output import document, duration, notice, paint
 from .selection import json_flag, selected_name
 
@@ -51,12 +52,19 @@ def command(  # noqa: PLR0913 - one parameter a flag
     from ..client.recording import read_recording, unmeasured
     from ..client.stream import ask
     from ..client.wire import Question
+    from ..lifecycle.api_key import key_of
+    from ..runtime.choose import locate
 
     paths, prompt = split_words(words)
     recordings = [read_recording(path) for path in paths]
     for recording in unmeasured(recordings):
         notice(f"{recording.name}: its length is not checked; the released engine dies of clips over 29.98 s")
-    target, served, key = (endpoint, model or "Step-Audio-R1", _key()) if endpoint else _deployment(name)
+    settings = settings_from({}).settings
+    if endpoint:
+        target, served, key = endpoint, model or settings.served_model_name, key_of(settings)
+    else:
+        _, deployment = locate(selected_name(name, None))
+        target, served, key = deployment.endpoint, deployment.model, key_of(settings, deployment)
     question = Question(
         endpoint=target,
         model=served,
@@ -97,24 +105,6 @@ def split_words(words: tuple[str, ...]) -> tuple[list[Path], str]:
     if not paths:
         raise SettingsError("no sound was given", fix=f'stepaudio-serve ask FILE "{others[0]}"')
     return paths, others[0] if others else DEFAULT_PROMPT
-
-
-def _key() -> str | None:
-    from .options import settings_from
-
-    settings = settings_from({}).settings
-    if settings.api_key is not None:
-        return settings.api_key.get_secret_value()
-    return settings.api_key_file.read_text("utf-8").split()[0] if settings.api_key_file else None
-
-
-def _deployment(name: str | None) -> tuple[str, str, str | None]:
-    from ..lifecycle.hand_over import key_of
-    from ..runtime.choose import locate
-    from .options import settings_from
-
-    _, deployment = locate(selected_name(name, None))
-    return deployment.endpoint, deployment.model, key_of(settings_from({}).settings, deployment)
 
 
 def _stream(question: Question, *, hide_thinking: bool) -> Answer:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.status import Status
 
-    from ..checks.finding import Finding
+    from ..finding import Finding
     from ..plan.plan import Plan
     from ..startup.phases import Progress
 

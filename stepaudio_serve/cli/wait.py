@@ -18,9 +18,11 @@ def command(name_given: str | None, name_flag: str | None, timeout: float | None
     """Wait until a deployment is ready; one that was started with --no-wait is asked the canary and handed over."""
     from ..lifecycle.wait import wait
     from ..runtime.choose import locate
+    from ..runtime.deployment import find_settled
     from .progress import observer_for
 
     runtime, deployment = locate(selected_name(name_given, name_flag))
+    deployment = find_settled(runtime, deployment.name) or deployment
     with observer_for(attached=False) as observer:
         launched = wait(runtime, deployment, timeout=timeout, observer=observer)
     if as_json:

@@ -50,14 +50,13 @@ def connect() -> DockerClient:
         RuntimeUnavailableError: the context does not exist, or its engine does not answer.
     """
     import docker
-    from docker.context import ContextAPI
     from docker.errors import DockerException
 
     if not os.environ.get("DOCKER_HOST"):
-        name = os.environ.get("DOCKER_CONTEXT") or None
-        if ContextAPI.get_context(name) is None:  # the SDK would silently take the default engine instead
+        if _context() is None:  # the SDK would silently take the default engine instead
+            name = os.environ.get("DOCKER_CONTEXT") or "set as current"
             raise RuntimeUnavailableError(
-                f"the docker context `{name or 'set as current'}` does not exist",
+                f"the docker context `{name}` does not exist",
                 why="DOCKER_CONTEXT or the current context of the docker command names it",
                 fix="docker context ls",
             )
@@ -85,11 +84,25 @@ def unavailable(message: str) -> RuntimeUnavailableError:
         return RuntimeUnavailableError(
             f"no container engine answers at DOCKER_HOST={target}", why=_short(message), fix="unset DOCKER_HOST"
         )
+    context = _context()
+    if context is not None and context.Name != "default":
+        return RuntimeUnavailableError(
+            f"no container engine answers at {context.Host}, the docker context `{context.Name}`",
+            why=_short(message),
+            fix="docker context use default",
+        )
     return RuntimeUnavailableError(
         "no Docker Engine answers",
         why=_short(message),
         fix="sudo systemctl start docker   (or, without containers: --runtime process)",
     )
+
+
+def _context() -> Any:
+    """The docker context in use, as the SDK read it; None where it does not exist."""
+    from docker.context import ContextAPI
+
+    return ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
 
 
 def _short(message: str) -> str:

@@ -22,13 +22,13 @@ def grace_for(deployment: Deployment) -> int:
     return 0 if starting else int(deployment.plan["stop_grace"])
 
 
-def down(runtime: Runtime, deployment: Deployment, *, grace: int) -> None:
-    """Stop and remove it, with the files written for it; answers in flight have `grace` seconds.
+def down(runtime: Runtime, deployment: Deployment, *, grace: int | None = None) -> None:
+    """Stop and remove it, with the files written for it; answers in flight have `grace` seconds (None: `grace_for`).
 
     The checkpoint and the named cache volume stay.
     """
     if deployment.state == "running":
-        runtime.stop(deployment, grace)
+        runtime.stop(deployment, grace_for(deployment) if grace is None else grace)
     with interruption_deferred():
         runtime.remove(deployment)
         remove_files(folders().state, deployment.name)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NoSuchDeploymentError, RefusedError, UnhealthyError
+from ..errors import NoSuchDeploymentError, UnhealthyError
 from ..startup.probes import health
+from .api_key import key_of
 from .failure import failed_start
 from .status import Status, log_lines, status_of
 
@@ -147,25 +147,6 @@ def _judge(canary: CanaryResult | None, settings: Settings, name: str) -> None:
 
 def _look(name: str) -> str:
     return f"stepaudio-serve logs --tail 50 {name}   (it keeps running; stepaudio-serve down ends it)"
-
-
-def key_of(settings: Settings, deployment: Deployment) -> str | None:
-    """The key to ask with: the setting's, else the first line of the key file that the deployment uses.
-
-    Raises:
-        RefusedError: the deployment's key file cannot be read by this user.
-    """
-    if settings.api_key is not None:
-        return settings.api_key.get_secret_value()
-    path = deployment.plan.get("key_file")
-    if not path:
-        return None
-    try:
-        return Path(path).read_text("utf-8").split()[0]
-    except (OSError, IndexError) as error:
-        raise RefusedError(
-            f"the key file {path} cannot be read", why=str(error), fix="STEPAUDIO_API_KEY=..."
-        ) from error
 
 
 def _rounded(seconds: float | None) -> float | None:

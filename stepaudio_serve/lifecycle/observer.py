@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from ..checks.finding import Finding
+    from ..finding import Finding
     from ..plan.plan import Plan
     from ..startup.phases import Progress
 

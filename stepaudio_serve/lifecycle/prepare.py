@@ -14,7 +14,7 @@ from ..plan.build import make_plan
 from ..runtime.choose import docker_runtime, process_runtime
 
 if TYPE_CHECKING:
-    from ..checks.finding import Finding
+    from ..finding import Finding
     from ..plan.plan import Plan
     from ..runtime.deployment import Deployment, Runtime
     from ..settings.options import Settings

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from pydantic import SecretStr
 
 from ..settings.options import Settings
-from .down import down, grace_for
-from .hand_over import Launched, key_of
+from .api_key import key_of
+from .down import down
 from .prepare import findings_before_start, prepare, refuse
 from .up import up
 
 if TYPE_CHECKING:
     from ..runtime.deployment import Deployment, Runtime
+    from .hand_over import Launched
     from .observer import Observer
 
 
@@ -28,5 +29,5 @@ def restart(runtime: Runtime, deployment: Deployment, *, observer: Observer | No
         key = key_of(settings, deployment)
         settings = settings.model_copy(update={"api_key": SecretStr(key) if key else None})
     refuse(findings_before_start(prepare(settings), replacing=deployment))
-    down(runtime, deployment, grace=grace_for(deployment))
+    down(runtime, deployment)
     return up(settings, observer=observer)

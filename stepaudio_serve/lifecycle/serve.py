@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from ..runtime.choose import locate
-from .down import down, grace_for
+from .down import down
 from .up import up
 
 if TYPE_CHECKING:
@@ -30,4 +30,4 @@ def serve(settings: Settings, *, observer: Observer | None = None) -> Iterator[D
     finally:
         if not launched.already:
             runtime, deployment = locate(settings.name)
-            down(runtime, deployment, grace=grace_for(deployment))
+            down(runtime, deployment)

@@ -29,7 +29,6 @@ KEY_TARGET = "/run/stepaudio/api_key"
 CACHE_TARGET = "/root/.cache"
 SHM_MIB = 1024
 SHM_TENSOR_PARALLEL_MIB = 8192
-WILDCARDS = ("0.0.0.0", "::")  # noqa: S104 - recognised here, not bound
 
 
 def make_plan(settings: Settings, facts: Facts) -> Plan:

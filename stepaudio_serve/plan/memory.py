@@ -65,7 +65,7 @@ def estimate(
     return MemoryBudget(
         fits=tokens >= max_model_len,
         weights_gib=_rounded(weights),
-        kv_cache_gib=_rounded(cache),
+        kv_cache_gib=_rounded(max(0.0, cache)),
         kv_bytes_per_token=per_token,
         kv_tokens=tokens,
         concurrency=round(tokens / max_model_len, 2),

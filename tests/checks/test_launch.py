@@ -17,8 +17,8 @@ from stepaudio_serve.settings.options import Settings
 from stepaudio_serve.settings.sources import resolve
 
 if TYPE_CHECKING:
-    from stepaudio_serve.checks.finding import Finding
     from stepaudio_serve.facts.gather import Facts
+    from stepaudio_serve.finding import Finding
 
 R1 = facts(31.36)
 ABSENT = checkpoint(

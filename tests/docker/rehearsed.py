@@ -41,9 +41,7 @@ class Rehearsed:
     def up(self, *more: str | Path, env: Mapping[str, str] | None = None, fail: str = "") -> Outcome:
         return self.cli(*self.arguments(*more), env=_environment(env, fail))
 
-    def start(
-        self, *more: str | Path, env: Mapping[str, str] | None = None, fail: str = ""
-    ) -> subprocess.Popen[str]:
+    def start(self, *more: str | Path, env: Mapping[str, str] | None = None, fail: str = "") -> subprocess.Popen[str]:
         """`up`, left running."""
         return self.cli.start(*self.arguments(*more), env=_environment(env, fail))
 

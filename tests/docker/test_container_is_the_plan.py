@@ -90,7 +90,12 @@ def test_the_restart_policy_waits_for_the_hand_off(rehearsed: Rehearsed) -> None
 
 def _mounts(container: Mapping[str, Any]) -> list[tuple[str, str, str, bool]]:
     return sorted(
-        (item["Type"], item["Name"] if item["Type"] == "volume" else item["Source"], item["Destination"], not item["RW"])
+        (
+            item["Type"],
+            item["Name"] if item["Type"] == "volume" else item["Source"],
+            item["Destination"],
+            not item["RW"],
+        )
         for item in container["Mounts"]
     )
 

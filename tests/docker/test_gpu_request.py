@@ -112,4 +112,3 @@ def test_no_gpu_support(rehearsed: Rehearsed, as_vllm: tuple[str, ...], second_e
         assert 'could not select device driver "" with capabilities: [[gpu]]' in up.json["error"]["why"]
         assert "nvidia-container-toolkit" in up.json["error"]["fix"]
         assert here.leaves_nothing()
-

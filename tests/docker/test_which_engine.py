@@ -25,8 +25,10 @@ def context(run_cli: Cli) -> Callable[[str, str], None]:
 
     def create(name: str, host: str) -> None:
         digest = hashlib.sha256(name.encode()).hexdigest()
-        folder = Path(run_cli.environment["HOME"]) / ".docker" / "contexts" / "meta" / digest
+        config = Path(run_cli.environment["HOME"]) / ".docker"
+        folder = config / "contexts" / "meta" / digest
         folder.mkdir(parents=True)
+        (config / "config.json").write_text("{}")
         endpoint = {"docker": {"Host": host, "SkipTLSVerify": False}}
         (folder / "meta.json").write_text(json.dumps({"Name": name, "Metadata": {}, "Endpoints": endpoint}))
 
@@ -60,7 +62,8 @@ def test_docker_context(rehearsed: Rehearsed, context: Callable[[str, str], None
 
     gone = rehearsed.up("--json", env={"DOCKER_CONTEXT": "gone"})
     assert gone.code == 3
-    assert "gone" in gone.json["error"]["what"] + gone.json["error"]["why"]
+    assert "the docker context `gone`" in gone.json["error"]["what"]
+    assert f"unix://{tmp_path}/nobody.sock" in gone.json["error"]["what"]
     assert rehearsed.up("--no-wait", env={"DOCKER_CONTEXT": "here"}).code == 0
     assert rehearsed.container["State"]["Running"]
 
@@ -71,7 +74,9 @@ def test_the_current_context(
     context("gone", f"unix://{tmp_path}/nobody.sock")
     use("gone")
 
-    assert rehearsed.up().code == 3
+    gone = rehearsed.up()
+    assert gone.code == 3
+    assert "the docker context `gone`" in gone.stderr
     assert rehearsed.up("--no-wait", env={"DOCKER_CONTEXT": "default"}).code == 0
 
 

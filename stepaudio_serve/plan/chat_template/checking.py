@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, get_args
 
-from ...checks.finding import Finding
+from ...finding import Finding
 from .conversation import AUDIO_MARK, read_conversation
 from .rendering import render_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ...checks.finding import Level
+    from ...finding import Level
     from .content_format import Generation
     from .source import ChatTemplate, ContentFormat
 
