@@ -18,7 +18,7 @@ setup: $(STAMP) ## make .venv with everything that users and developers need
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo 'No Python 3.10 or newer with venv found. On Debian and Ubuntu: apt-get install python3 python3-venv' >&2; exit 1; }
-	"$(PYTHON)" -m venv $(VENV)
+	"$(PYTHON)" -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --editable '.[rehearsal]' --group dev
 	@touch $@

@@ -48,10 +48,13 @@ class Commands(click.Group):
         return [name for section in SECTIONS.values() for name in section]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command."""
+        """Import one command, not to be interrupted: pydantic takes a Ctrl-C meanwhile for a mistake in the settings."""
+        from ..startup.interrupt import interruption_deferred
+
         if cmd_name not in self.list_commands(ctx):
             return None
-        module = import_module(f".{cmd_name}", __package__)
+        with interruption_deferred():
+            module = import_module(f".{cmd_name}", __package__)
         command: click.Command = module.command
         return command
 

@@ -128,10 +128,10 @@ def test_attached_shows_the_log_and_stops_gracefully(rehearsed: Rehearsed) -> No
             assert answer.status == 200
     _interrupt(up)
 
-    out, _ = up.communicate(timeout=60)
+    up.communicate(timeout=60)
     assert up.returncode == 130
-    assert "Shutting down" in out
     assert rehearsed.status()["phase"] == "stopped"
+    assert "Shutting down" in rehearsed.cli("logs", rehearsed.name).stdout
 
 
 def test_attached_and_not_ready_yet(rehearsed: Rehearsed) -> None:
