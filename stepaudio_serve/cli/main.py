@@ -48,7 +48,7 @@ class Commands(click.Group):
         return [name for section in SECTIONS.values() for name in section]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one command, not to be interrupted: pydantic takes a Ctrl-C meanwhile for a mistake in the settings."""
+        """Import one command, without interruption: pydantic would take it for a mistake in the settings' code."""
         from ..startup.interrupt import interruption_deferred
 
         if cmd_name not in self.list_commands(ctx):

@@ -52,14 +52,13 @@ def connect() -> DockerClient:
     import docker
     from docker.errors import DockerException
 
-    if not os.environ.get("DOCKER_HOST"):
-        if _context() is None:  # the SDK would silently take the default engine instead
-            name = os.environ.get("DOCKER_CONTEXT") or "set as current"
-            raise RuntimeUnavailableError(
-                f"the docker context `{name}` does not exist",
-                why="DOCKER_CONTEXT or the current context of the docker command names it",
-                fix="docker context ls",
-            )
+    if not os.environ.get("DOCKER_HOST") and _context() is None:  # the SDK would silently take the default engine
+        name = os.environ.get("DOCKER_CONTEXT") or "set as current"
+        raise RuntimeUnavailableError(
+            f"the docker context `{name}` does not exist",
+            why="DOCKER_CONTEXT or the current context of the docker command names it",
+            fix="docker context ls",
+        )
     try:
         client = docker.from_env(timeout=120)
     except DockerException as error:

@@ -93,6 +93,7 @@ class _Race:
         self._deadline = time.monotonic() + ready_timeout
         self._news_by = time.monotonic() + stall_timeout
         self._ended: Exit | None = None
+        self._log_ended = False
         self._drained_by = 0.0
 
     def patience(self) -> float:
@@ -120,9 +121,9 @@ class _Race:
             self._read(event.text)
         elif isinstance(event, _Ended):
             self._ended, self._drained_by = event.exit, time.monotonic() + DRAIN_SECONDS
-        elif self._ended is not None:
-            return self._outcome("failed")
-        return None
+        else:
+            self._log_ended = True
+        return self._outcome("failed") if self._ended is not None and self._log_ended else None
 
     def _read(self, text: str) -> None:
         if not self._lines or text != self._lines[-1]:
