@@ -14,7 +14,7 @@ ARGS ?=
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name words; do printf '  make %-16s %s\n' "$$name" "$$words"; done
 
-setup: $(STAMP) ## make .venv with everything that users and developers need
+setup: $(STAMP) ## make .venv with what users and developers need
 
 $(STAMP): pyproject.toml
 	@test -n "$(PYTHON)" || { echo 'No Python 3.10 or newer with venv found. On Debian and Ubuntu: apt-get install python3 python3-venv' >&2; exit 1; }
@@ -23,10 +23,10 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[rehearsal]' --group dev
 	@touch $@
 
-serve: $(STAMP) ## set up, start an engine, ask it about a sound (the rehearsal engine where there is no GPU)
+serve: $(STAMP) ## set up, start an engine, ask it about a sound
 	@$(BIN)/python tools/serve.py $(ARGS)
 
-test: $(STAMP) ## run the tests; those whose real parts are missing are skipped, and say so
+test: $(STAMP) ## run the tests; those that cannot run here say why
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(STAMP) ## lint, formatting and types
@@ -34,10 +34,10 @@ check: $(STAMP) ## lint, formatting and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-testbed: $(STAMP) ## the real parts for the tests: Docker Engine, a vLLM for CPUs, tiny checkpoints (as root, on Debian)
+testbed: $(STAMP) ## install what the tests run on (as root, on Debian)
 	tests/testbed/all.sh
 
-rehearsal-image: $(STAMP) ## build the rehearsal engine's image (BASE=... for another base image)
+rehearsal-image: $(STAMP) ## build the rehearsal engine's image (BASE=IMAGE)
 	tools/rehearsal-image/build.sh $(if $(BASE),--base '$(BASE)')
 
 # away from this machine's engine, settings and checkpoints: the folder is the same wherever it is written
@@ -48,6 +48,6 @@ compose: $(STAMP) ## write compose/ anew from the plan
 bench: $(STAMP) ## run the benchmarks; each prints a ratio
 	@for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" $(ARGS) || exit; done
 
-clean: ## remove what make made here (the test bed and images stay)
+clean: ## remove what make made here (not the test bed)
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -14,7 +14,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .client.conversation import user_message
+    from .client.recording import read_recording
     from .client.stream import ask
+    from .client.wire import Question
     from .facts.gather import Facts, gather
     from .lifecycle.down import down
     from .lifecycle.hand_over import Launched
@@ -36,6 +39,7 @@ _HOMES = {
     "Launched": "lifecycle.hand_over",
     "Observer": "lifecycle.observer",
     "Plan": "plan.plan",
+    "Question": "client.wire",
     "Settings": "settings.options",
     "Status": "lifecycle.status",
     "ask": "client.stream",
@@ -43,9 +47,11 @@ _HOMES = {
     "gather": "facts.gather",
     "locate": "runtime.choose",
     "make_plan": "plan.build",
+    "read_recording": "client.recording",
     "serve": "lifecycle.serve",
     "status_of": "lifecycle.status",
     "up": "lifecycle.up",
+    "user_message": "client.conversation",
 }
 
 __all__ = [
@@ -54,6 +60,7 @@ __all__ = [
     "Launched",
     "Observer",
     "Plan",
+    "Question",
     "Settings",
     "Status",
     "ask",
@@ -61,9 +68,11 @@ __all__ = [
     "gather",
     "locate",
     "make_plan",
+    "read_recording",
     "serve",
     "status_of",
     "up",
+    "user_message",
 ]
 
 

@@ -20,11 +20,13 @@ from support.cli import Cli, isolated_environment
 from support.parts import Parts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from docker import DockerClient
     from support.gpu import GpuStandin
+
+    from stepaudio_serve import Settings
 
 DEPLOYMENT_LABEL = "io.stepaudio-serve.deployment"
 NEEDS = {
@@ -201,6 +203,22 @@ def run_cli(state_home: Path, tmp_path: Path) -> Iterator[Cli]:
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody holds."""
     return _unused_port()
+
+
+@pytest.fixture
+def rehearsal(tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Settings]:
+    """Settings of a quick rehearsal, in homes of its own and without a container engine."""
+    from stepaudio_serve import Settings
+
+    for variable in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "home with a space"))
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
+    monkeypatch.setenv("STEPAUDIO_REHEARSAL_LOAD_SECONDS", "0.2")
+
+    def configured(**changes: object) -> Settings:
+        return Settings.model_validate({"engine": "rehearsal", "runtime": "process", "port": free_port, **changes})
+
+    return configured
 
 
 @pytest.fixture

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -21,23 +26,8 @@ from stepaudio_serve.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Configured = Callable[..., Settings]
-
-
-@pytest.fixture
-def rehearsal(tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch) -> Configured:
-    """Settings of a quick rehearsal, in homes of its own and without a container engine."""
-    for variable in ("HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
-        monkeypatch.setenv(variable, str(tmp_path / "home with a space"))
-    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent")
-    monkeypatch.setenv("STEPAUDIO_REHEARSAL_LOAD_SECONDS", "0.2")
-
-    def configured(**changes: object) -> Settings:
-        return Settings.model_validate({"engine": "rehearsal", "runtime": "process", "port": free_port, **changes})
-
-    return configured
 
 
 def test_every_public_name_is_there() -> None:
@@ -169,3 +159,18 @@ def test_a_key_is_asked_for_and_kept_for_a_restart(rehearsal: Configured) -> Non
         with pytest.raises(PlanDiffersError, match="another plan") as caught:
             up(rehearsal(api_key="k-other"))
         assert "k-1234" not in str(caught.value.differences)
+
+
+def test_the_examples_of_the_documentation_run(rehearsal: Configured, free_port: int, tmp_path: Path) -> None:
+    page = Path(__file__).parents[1] / "docs" / "library.md"
+    first, second = re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    shutil.copy(Path(stepaudio_serve.__file__).parent / "startup" / "canary.wav", tmp_path / "clip.wav")
+
+    def run(code: str) -> str:
+        return subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
+        ).stdout
+
+    assert run(first.replace("9997", str(free_port))) == f"http://127.0.0.1:{free_port}\n"
+    with serve(rehearsal()):
+        assert "Clip 1: 2.88 s" in run(second)

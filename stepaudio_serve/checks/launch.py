@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import ipaddress
+import shlex
 from typing import TYPE_CHECKING
 
 from ..finding import Finding
+from ..plan.chat_template import ChatTemplate, check
+from ..plan.model_card import unhonoured
 from ..settings.engine_images import engine_image
-from ..settings.options import DEFAULT_MODEL
+from ..settings.options import CHAT_TEMPLATES, DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ..facts.checkpoint import Checkpoint
     from ..facts.engine import ImageFacts
     from ..facts.gather import Facts
     from ..facts.host import PortHolder
@@ -22,7 +26,9 @@ if TYPE_CHECKING:
 def check_launch(settings: Settings, facts: Facts, plan: Plan) -> tuple[Finding, ...]:
     """Findings that need nothing but settings, facts and the plan."""
     return (
+        *_recipe(settings),
         *_checkpoint(settings, facts),
+        *_template(settings, facts),
         *_address(settings, facts),
         *_image(settings, facts, plan),
         *_podman(facts, plan),
@@ -37,6 +43,27 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" or ipaddress.ip_address(host).is_loopback
 
 
+def _recipe(settings: Settings) -> Iterator[Finding]:
+    names = unhonoured(settings) if settings.recipe == "model-card" else ()
+    if names:
+        yield Finding(
+            "model-card",
+            "recipe",
+            "blocker",
+            f"the model card's command has no place for {', '.join(names)} as set",
+            "it is taken word for word, as the baseline to compare with",
+            "leave them as the profile model-card has them, or start without that profile",
+        )
+
+
+def _template(settings: Settings, facts: Facts) -> Iterator[Finding]:
+    """What `template check` says of the user's own template; those that ship are known to be right."""
+    if settings.chat_template in CHAT_TEMPLATES:
+        return
+    template = ChatTemplate(settings.chat_template, facts.chat_template, facts.chat_template_path)
+    yield from (finding for finding in check(template) if finding.level != "ok")
+
+
 def _checkpoint(settings: Settings, facts: Facts) -> Iterator[Finding]:
     checkpoint = facts.checkpoint
     if settings.engine == "rehearsal":
@@ -48,20 +75,39 @@ def _checkpoint(settings: Settings, facts: Facts) -> Iterator[Finding]:
             "blocker",
             f"the checkpoint {checkpoint.requested} is not on this disk",
             f"looked in {checkpoint.path.parent} and {facts.folders.hub_cache}",
-            f"hf download {checkpoint.requested} --local-dir '{checkpoint.path}'",
+            _download(settings, checkpoint),
         )
     elif checkpoint.problem:
-        repository = DEFAULT_MODEL
         yield Finding(
             "checkpoint-broken",
             "checkpoint",
             "blocker",
             f"the checkpoint folder {checkpoint.path} {checkpoint.problem}",
             "a checkpoint has config.json, a tokenizer and *.safetensors files",
-            f"hf download {repository} --local-dir '{checkpoint.path}'",
+            _download(settings, checkpoint) if checkpoint.is_repository else f"--model {DEFAULT_MODEL}, or its folder",
         )
     else:
+        yield from _revision(settings, checkpoint)
         yield from _architecture(settings, facts)
+
+
+def _download(settings: Settings, checkpoint: Checkpoint) -> str:
+    """The command that brings a repository to where it was looked for: a folder of ours, or the Hub's cache."""
+    words = ["hf", "download", checkpoint.requested]
+    words += ["--revision", settings.revision] if settings.revision else []
+    words += [] if checkpoint.inside else ["--local-dir", str(checkpoint.path)]
+    return shlex.join(words)
+
+
+def _revision(settings: Settings, checkpoint: Checkpoint) -> Iterator[Finding]:
+    if settings.revision and not (checkpoint.is_repository and checkpoint.inside):
+        yield Finding(
+            "revision",
+            "checkpoint",
+            "warning",
+            f"revision {settings.revision} chooses nothing: {checkpoint.path} is served as it is",
+            "only the Hub's cache keeps several revisions of a repository",
+        )
 
 
 def _architecture(settings: Settings, facts: Facts) -> Iterator[Finding]:
@@ -83,17 +129,19 @@ def _architecture(settings: Settings, facts: Facts) -> Iterator[Finding]:
 
 
 def _address(settings: Settings, facts: Facts) -> Iterator[Finding]:
-    beyond = settings.recipe == "model-card" or not is_loopback(settings.host)
+    card = settings.recipe == "model-card"
+    beyond = card or not is_loopback(settings.host)
+    where = "the model card's port, published on every interface," if card else settings.host
     if beyond and not settings.has_key and not settings.insecure:
         yield Finding(
             "open-to-neighbours",
             "address",
             "blocker",
-            f"{settings.host} is reachable by others and no key is set",
+            f"{where} is reachable by others and no key is set",
             "anyone who reaches the port could use the model and end it",
-            "--host 127.0.0.1, or --api-key-file FILE, or --insecure",
+            "--insecure" if card else "--host 127.0.0.1, or --api-key-file FILE, or --insecure",
         )
-    elif settings.has_key and not settings.guard:
+    elif settings.has_key and not settings.guard and not card:
         yield Finding(
             "key-without-guard",
             "address",
@@ -103,7 +151,7 @@ def _address(settings: Settings, facts: Facts) -> Iterator[Finding]:
             "--guard",
         )
     elif beyond:
-        yield Finding("open-to-neighbours", "address", "warning", f"{settings.host} is reachable by others")
+        yield Finding("open-to-neighbours", "address", "warning", f"{where} is reachable by others")
     if facts.engine is not None and facts.engine.is_remote:
         yield Finding(
             "remote-engine",
@@ -212,7 +260,10 @@ def _code(settings: Settings, facts: Facts) -> Iterator[Finding]:
 
 
 def check_key_file(path: str, problem: str) -> tuple[Finding, ...]:
-    """The key file that the settings name; `problem` says why it cannot be used, or is empty."""
+    """The key file that the settings name; `problem` says why it cannot be used, or is empty.
+
+    The fix writes into no file that is there: it may hold something else.
+    """
     if not problem:
         return ()
     return (
@@ -222,7 +273,9 @@ def check_key_file(path: str, problem: str) -> tuple[Finding, ...]:
             "blocker",
             f"the key file {path} cannot be used",
             problem,
-            f"(umask 077; openssl rand -hex 24 > '{path}')",
+            f"(umask 077; openssl rand -hex 24 > {shlex.quote(path)})"
+            if "No such file" in problem
+            else "--api-key-file FILE   (a file with a key: openssl rand -hex 24)",
         ),
     )
 

@@ -15,7 +15,7 @@ from .output import data, document, table
 from .selection import json_flag
 
 
-@click.group("config", short_help="Show, write or explain settings.")
+@click.group("config")
 def command() -> None:
     """Show, write or explain settings."""
 
@@ -52,18 +52,24 @@ def _word(value: Any) -> str:
 
 @command.command("init")
 @click.option("--force", is_flag=True, help="Overwrite a file that is there.")
-def init(force: bool) -> None:
-    """Write a commented stepaudio.yaml here, with every setting at its default."""
+@json_flag
+def init(force: bool, as_json: bool) -> None:
+    """Write a stepaudio.yaml here, every setting commented out."""
     path = Path(FILE_NAME)
     if path.exists() and not force:
-        raise SettingsError(f"{path} is there already", why="it may hold your settings", fix="config init --force")
+        raise SettingsError(
+            f"{path} is there already", why="it may hold your settings", fix="stepaudio-serve config init --force"
+        )
     lines = ["# Settings of stepaudio-serve. Every key is optional; a value given here wins over a profile.", ""]
     for option in options():
         default = _word(list(option.default) if isinstance(option.default, tuple) else option.default)
         choices = f" ({', '.join(option.choices)})" if option.choices else ""
         lines += [f"# {option.help}{choices}", f"#{option.name}: {'' if default == '-' else default}".rstrip(), ""]
     path.write_text("\n".join(lines), "utf-8")
-    data(str(path))
+    if as_json:
+        document({"path": str(path)})
+    else:
+        data(str(path))
 
 
 @command.command("schema")
@@ -75,7 +81,11 @@ def schema() -> None:
 
 
 @command.command("path")
-def path() -> None:
+@json_flag
+def path(as_json: bool) -> None:
     """Print the files that are read, in order of precedence."""
+    if as_json:
+        document({"files": [{"path": str(item.absolute()), "exists": item.exists()} for item in default_files()]})
+        return
     for item in default_files():
         data(f"{item.absolute()}{'' if item.exists() else '  (not there)'}")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import TextIO
 
 import click
 
-from .output import data, document, notice
+from .output import data, document, notice, row
 from .selection import json_flag
 
 
-@click.command("diagnose", short_help="Explain a log by the catalogue of known failures.")
+@click.command("diagnose")
 @click.argument("log", type=click.File("r", errors="replace"), metavar="LOGFILE|-")
 @json_flag
 def command(log: TextIO, as_json: bool) -> None:
@@ -28,4 +29,4 @@ def command(log: TextIO, as_json: bool) -> None:
         data(f"{item.severity}: {item.cause}")
         if item.evidence is not None:
             data(f"  line {item.evidence.line}: {redact(item.evidence.text.strip())}")
-        data(f"  fix: {item.fix}")
+        row("fix", item.fix, stream=sys.stdout, whole=True)

@@ -8,7 +8,7 @@ from .output import data, document, notice
 from .selection import json_flag, name_argument, selected_name
 
 
-@click.command("down", short_help="Stop a deployment and remove it.")
+@click.command("down")
 @name_argument
 @click.option("--stop-grace", type=click.IntRange(min=0), metavar="SECONDS", help="Time for answers in flight.")
 @json_flag

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shlex
 import sys
 from typing import Any
 
@@ -17,7 +19,7 @@ from ..errors import (
     TimedOutError,
     UnhealthyError,
 )
-from .output import document, notice, paint
+from .output import document, notice, paint, row
 
 EXIT_CODES: dict[type[StepAudioError], int] = {
     SettingsError: 2,
@@ -29,6 +31,8 @@ EXIT_CODES: dict[type[StepAudioError], int] = {
     UnhealthyError: 7,
 }
 INTERRUPTED = 130
+UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+"""What writing to a stream can end with; unlike those of opening a file, these errors do not name it."""
 
 
 def exit_code(error: StepAudioError) -> int:
@@ -45,18 +49,28 @@ def report(error: BaseException, *, as_json: bool) -> int:
             document(_error("interrupted", "interrupted", "", ""))
         sys.stderr.write("interrupted\n")
         return INTERRUPTED
-    if isinstance(error, click.ClickException):
-        if as_json:
-            document(_error("usage", error.format_message(), "", "stepaudio-serve --help"))
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
         error.show()
         return 2
+    if isinstance(error, click.ClickException):
+        return _usage(error, as_json=as_json)
     known = error if isinstance(error, StepAudioError) else _of_docker(error) or _of_system(error)
     if known is None:
         return _bug(error, as_json=as_json)
-    if as_json:
+    if as_json and not _unwritable(error):
         document({**_error(known.code, known.what, known.why, known.fix), **_details(known)})
     _say(known)
     return exit_code(known)
+
+
+def _usage(error: click.ClickException, *, as_json: bool) -> int:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    what, fix = error.format_message(), f"{context.command_path if context else 'stepaudio-serve'} --help"
+    if as_json:
+        document(_error("usage", what, "", fix))
+    notice(paint(what, "bold", sys.stderr), level="blocker")
+    row("fix", fix, whole=True)
+    return 2
 
 
 def _error(code: str, what: str, why: str, fix: str) -> dict[str, Any]:
@@ -80,19 +94,36 @@ def _details(error: StepAudioError) -> dict[str, Any]:
 
 
 def _of_docker(error: BaseException) -> StepAudioError | None:
-    """The container engine was lost while it was used: its SDK's errors, and those it lets through."""
+    """What the container engine's SDK says: that the engine was lost while it was used, or why it refuses."""
     if type(error).__module__.split(".")[0] in {"docker", "requests", "urllib3"}:
+        from docker.errors import APIError, NotFound
+
         from ..facts.engine import unavailable
+
+        if isinstance(error, NotFound):
+            return NoSuchDeploymentError("it is not there any more", why=_said(error), fix="stepaudio-serve status")
+        if isinstance(error, APIError):
+            return RefusedError("the container engine refused", why=_said(error), fix="docker info")
 
         return unavailable(str(error))
     return None
 
 
+def _said(error: Any) -> str:
+    return str(error.explanation or error)
+
+
 def _of_system(error: BaseException) -> StepAudioError | None:
-    """A file or folder that cannot be read or written: the system's own words, and which."""
+    """A file, folder or stream that cannot be read or written: the system's own words, and which."""
     if isinstance(error, OSError) and error.filename is not None:
-        return RefusedError(f"{error.filename}: {error.strerror}", fix=f"ls -ld '{error.filename}'")
+        return RefusedError(f"{error.filename}: {error.strerror}", fix=f"ls -ld {shlex.quote(str(error.filename))}")
+    if _unwritable(error):
+        return StepAudioError("the output cannot be written", why=str(error).partition("] ")[2])
     return None
+
+
+def _unwritable(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.filename is None and error.errno in UNWRITABLE
 
 
 def _say(error: StepAudioError) -> None:
@@ -104,24 +135,19 @@ def _say(error: StepAudioError) -> None:
     if isinstance(error, PlanDiffersError):
         for field, running, wanted in error.differences:
             sys.stderr.write(f"  {field}: {_shown(running)} -> {_shown(wanted)}\n")
-    _row("why", error.why)
+    row("why", error.why)
     if isinstance(error, EngineFailedError) and error.diagnoses and error.diagnoses[0].evidence:
-        _row("line", error.diagnoses[0].evidence.text.strip())
-    _row("fix", error.fix)
+        row("line", error.diagnoses[0].evidence.text.strip(), whole=True)
+    row("fix", error.fix, whole=True)
     for finding in error.findings[:] if isinstance(error, RefusedError) else ():
         if finding.level == "blocker" and finding.what != error.what:
             notice(finding.what, level="blocker")
-            _row("why", finding.why)
-            _row("fix", finding.fix)
+            row("why", finding.why)
+            row("fix", finding.fix, whole=True)
 
 
 def _shown(value: object) -> str:
     return "(not set)" if value is None else "(set)" if value == "" else str(value)
-
-
-def _row(label: str, text: str) -> None:
-    if text:
-        sys.stderr.write(f"  {paint(label.ljust(4), 'dim', sys.stderr)} {text}\n")
 
 
 def _bug(error: BaseException, *, as_json: bool) -> int:

@@ -14,7 +14,7 @@ from .selection import name_argument, selected_name
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
-@click.command("logs", short_help="Show a deployment's log, also of one that failed.")
+@click.command("logs")
 @name_argument
 @click.option("-f", "--follow", is_flag=True, help="Go on as the engine prints.")
 @click.option("--since", metavar="TIME", help="Only from then on: 10m, 2h, or 2026-01-31T12:00:00.")

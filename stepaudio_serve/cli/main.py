@@ -10,6 +10,7 @@ import click
 
 from .. import __version__
 
+# The line that help shows for each command, which is imported only when it is used.
 SECTIONS = {
     "Run": {
         "up": "Start a deployment and hand over an endpoint that answers.",
@@ -80,8 +81,8 @@ class Commands(click.Group):
 @click.group(
     cls=Commands,
     help=HELP,
-    epilog="Exit codes: 0 done, 2 usage or settings, 3 refused before starting, 4 the engine failed to start, "
-    "5 timed out, 6 no such deployment, 7 unhealthy, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 a bug or no place to write to, 2 usage or settings, 3 refused before starting, "
+    "4 failed to start, 5 timed out, 6 no such deployment, 7 unhealthy, 130 interrupted.",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, "-V", "--version", package_name="stepaudio-serve")
@@ -93,7 +94,7 @@ def run(arguments: list[str]) -> int:
     """Run one command; the exit code."""
     if "_STEPAUDIO_SERVE_COMPLETE" in os.environ:  # click's shell completion
         cli.main(arguments, prog_name="stepaudio-serve")
-    from .errors import report
+    from .errors import INTERRUPTED, report
     from .output import wants_json
 
     try:
@@ -102,9 +103,19 @@ def run(arguments: list[str]) -> int:
         with signals_as_interrupt():
             result = cli.main(arguments, prog_name="stepaudio-serve", standalone_mode=False)
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):  # the reader of our output has gone, as `| head` does; click exits then
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except (BrokenPipeError, SystemExit) as error:  # the reader of our output has gone, as `| head` does; click exits
+        _let_go_of_stdout()
+        return INTERRUPTED if isinstance(error.__context__, KeyboardInterrupt) else 0
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the one place where errors become words
-        return report(error, as_json=wants_json(arguments))
+        code = report(error, as_json=wants_json(arguments))
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _let_go_of_stdout()
+        return code
     return result if isinstance(result, int) else 0
+
+
+def _let_go_of_stdout() -> None:
+    """What is still to be written goes nowhere: Python would complain of it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

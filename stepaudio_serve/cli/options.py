@@ -17,19 +17,28 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
+PATH_WORDS = {"FILE", "DIR", "FOLDER"}
+"""What stands in a flag's help for a path."""
 
 
 class Raw(click.ParamType[str]):
-    """A value that the settings validate themselves; completes the choices."""
+    """A value that the settings validate themselves; completes the choices, else files where it may be one."""
 
     name = "text"
 
-    def __init__(self, choices: tuple[str, ...] = ()) -> None:
+    def __init__(self, choices: tuple[str, ...] = (), *, or_file: bool = False) -> None:
         self.choices = choices
+        self.or_file = or_file
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
         """The choices that begin as typed."""
-        return [CompletionItem(choice) for choice in self.choices if choice.startswith(incomplete)]
+        found = [CompletionItem(choice) for choice in self.choices if choice.startswith(incomplete)]
+        return found or (file_names(ctx, param, incomplete) if self.or_file else [])
+
+
+def file_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The shell's own completion of files and folders."""
+    return [CompletionItem(incomplete, type="file")]
 
 
 def _flag(option: Option) -> Callable[[Command], Command]:
@@ -38,9 +47,8 @@ def _flag(option: Option) -> Callable[[Command], Command]:
         shown = "on" if option.default else "off"
         return click.option(names, option.name, default=None, help=f"{option.help} [default: {shown}]")
     default = "" if option.default is None else f" [default: {option.default}]"
-    return click.option(
-        option.flag_name, option.name, type=Raw(option.choices), metavar=option.metavar, help=option.help + default
-    )
+    kind = Raw(option.choices, or_file=not PATH_WORDS.isdisjoint(option.metavar.split("|")))
+    return click.option(option.flag_name, option.name, type=kind, metavar=option.metavar, help=option.help + default)
 
 
 class SettingsCommand(click.Command):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -46,17 +48,38 @@ def document(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
-def notice(text: str, *, level: str = "note") -> None:
-    """A line beside the result."""
+def notice(text: str, *, level: str = "note", stream: TextIO | None = None) -> None:
+    """A remark with its mark: beside the result on stderr, where it is not itself the result."""
+    stream = stream or sys.stderr
     mark, style = MARKS[level]
-    sys.stderr.write(f"{paint(_plain(mark, level), style, sys.stderr)} {text}\n")
-    sys.stderr.flush()
+    stream.write(f"{paint(_plain(mark, level, stream), style, stream)} {prose(text, stream, indent='  ')}\n")
+    stream.flush()
 
 
-def _plain(mark: str, level: str) -> str:
+def row(label: str, text: str, *, stream: TextIO | None = None, whole: bool = False) -> None:
+    """A labelled line below a remark, such as its `why`; a `whole` one can be pasted. Nothing without a text."""
+    stream = stream or sys.stderr
+    if text:
+        shown = text if whole else prose(text, stream, indent=" " * 7)
+        stream.write(f"  {paint(label.ljust(4), 'dim', stream)} {shown}\n")
+
+
+def prose(text: str, stream: TextIO, *, indent: str) -> str:
+    """Text that stands behind an indent, with lines that end between words where a terminal's end is."""
+    if not stream.isatty():
+        return text
+    width = max(shutil.get_terminal_size().columns - len(indent), 20)
+    lines = (
+        textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False, subsequent_indent=indent)
+        for line in text.splitlines()
+    )
+    return "\n".join("\n".join(pieces) for pieces in lines)
+
+
+def _plain(mark: str, level: str, stream: TextIO) -> str:
     """The mark, or a word where the stream cannot show it."""
     try:
-        mark.encode(sys.stderr.encoding or "ascii")
+        mark.encode(stream.encoding or "ascii")
     except UnicodeEncodeError:
         return level
     return mark

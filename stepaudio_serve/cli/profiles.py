@@ -12,7 +12,7 @@ from .output import document, table
 from .selection import json_flag
 
 
-@click.group("profiles", short_help="List or show settings for kinds of machines.")
+@click.group("profiles")
 def command() -> None:
     """List or show settings for kinds of machines; `--profile NAME` uses one."""
 

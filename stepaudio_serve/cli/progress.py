@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..lifecycle.observer import Observer
-from .output import duration, notice, size
+from .output import duration, notice, prose, size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +46,8 @@ class PlainObserver(Observer):
 
     def say(self, text: str) -> None:
         """A step, with the time since the start."""
-        sys.stderr.write(f"[{duration(time.monotonic() - self._began):>8}] {text}\n")
+        shown = prose(text, sys.stderr, indent=" " * 11)
+        sys.stderr.write(f"[{duration(time.monotonic() - self._began):>8}] {shown}\n")
         sys.stderr.flush()
 
     def planned(self, plan: Plan) -> None:
@@ -85,7 +86,7 @@ class PlainObserver(Observer):
         phase = progress.phase.value
         if phase != self._phase or (progress.detail != self._said and progress.percent is None):
             self._phase, self._said = phase, progress.detail
-            self.say(progress.detail or phase)
+            self.say(in_words(progress))
 
     def asking(self, question: str) -> None:
         """The engine listens."""
@@ -159,7 +160,7 @@ class LiveObserver(PlainObserver):
                 self.close()
                 self.say(self._text)
             self._phase = phase
-        self._show(progress.detail or self._text)
+        self._show(in_words(progress) if progress.detail else self._text)
 
     def asking(self, question: str) -> None:
         """The engine listens."""
@@ -189,6 +190,12 @@ class _Clock:
 
     def __rich__(self) -> str:
         return self._observer.__rich__()
+
+
+def in_words(progress: Progress) -> str:
+    """What the engine does; a rehearsal engine, known by its version, only plays it."""
+    words = progress.detail or progress.phase.value
+    return f"rehearsal: {words}" if "rehearsal" in str(progress.facts.get("version", "")) else words
 
 
 def observer_for(*, attached: bool) -> PlainObserver:

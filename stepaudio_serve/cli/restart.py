@@ -8,7 +8,7 @@ from .output import data, document, duration
 from .selection import json_flag, name_argument, selected_name
 
 
-@click.command("restart", short_help="Down and up with the settings it was started with.")
+@click.command("restart")
 @name_argument
 @json_flag
 def command(name_given: str | None, name_flag: str | None, as_json: bool) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
 
-from .output import colour, data, document, duration, notice, table
-from .selection import json_flag, selected_name
+from .output import colour, data, document, duration, notice, row, table
+from .selection import json_flag, name_argument, selected_name
 
 if TYPE_CHECKING:
     from ..lifecycle.status import Status
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 WATCH_SECONDS = 1.0
 
 
-@click.command("status", short_help="Show one deployment, or all.")
-@click.argument("name_given", metavar="[NAME]", required=False)
-@click.option("--name", "name_flag", metavar="NAME", help="Name of the deployment.")
+@click.command("status")
+@name_argument
 @click.option("--watch", "-w", is_flag=True, help="Show it again every second until Ctrl-C.")
 @json_flag
 def command(name_given: str | None, name_flag: str | None, watch: bool, as_json: bool) -> int:
     """Show one deployment, or all. Exit code 7 when one that was ready does not answer."""
+    if watch and as_json:
+        raise click.UsageError("--watch does not go with --json, which prints one document")
     name = selected_name(name_given, name_flag) if name_given or name_flag else None
     while True:
         seen = _look(name)
@@ -40,6 +42,7 @@ def command(name_given: str | None, name_flag: str | None, watch: bool, as_json:
 
 
 def _look(name: str | None) -> list[Status]:
+    from ..errors import NoSuchDeploymentError
     from ..lifecycle.status import status_of
     from ..runtime.choose import everything, locate
 
@@ -50,7 +53,11 @@ def _look(name: str | None) -> list[Status]:
         if not found:
             raise unseen
         notice(f"containers could not be looked at: {unseen.what}", level="warning")
-    return [status_of(runtime, deployment) for runtime, deployment in found]
+    seen = []
+    for runtime, deployment in found:
+        with suppress(NoSuchDeploymentError):  # taken down since it was listed
+            seen.append(status_of(runtime, deployment))
+    return seen
 
 
 def _show(seen: list[Status]) -> None:
@@ -74,4 +81,4 @@ def _show(seen: list[Status]) -> None:
         if status.detail:
             data(f"{status.deployment.name}: {status.detail}")
         if status.diagnosis is not None:
-            data(f"  fix: {status.diagnosis.fix}")
+            row("fix", status.diagnosis.fix, stream=sys.stdout, whole=True)

@@ -11,25 +11,26 @@ import click
 
 from ..errors import SettingsError
 from ..settings.options import CHAT_TEMPLATES
-from .options import Raw, settings_from
+from .options import Raw
 from .output import data, document, notice
-from .selection import json_flag
+from .selection import json_flag, only_settings
 
+TEMPLATE = Raw(CHAT_TEMPLATES, or_file=True)
 template_option = click.option(
     "--template",
-    type=Raw(CHAT_TEMPLATES),
+    type=TEMPLATE,
     metavar="official|step-audio-r1|PATH",
     help="Which template [default: the setting chat_template]",
 )
 
 
-@click.group("template", short_help="Show, render or check a chat template.")
+@click.group("template")
 def command() -> None:
     """Show, render or check a chat template: what the model will see for a conversation."""
 
 
 def _chosen(template: str | None) -> str:
-    return template or settings_from({}).settings.chat_template
+    return template or only_settings("chat_template").settings.chat_template
 
 
 @command.command("show")
@@ -46,7 +47,10 @@ def show(template: str | None) -> None:
 @click.option("--no-generation-prompt", is_flag=True, help="Do not open the assistant's turn.")
 @click.argument("conversation", type=click.File("r", encoding="utf-8"), metavar="FILE|-")
 def render(template: str | None, no_generation_prompt: bool, conversation: TextIO) -> None:
-    """Print exactly the prompt for {"messages": [...], "tools": [...]}, nothing added."""
+    """Print exactly the prompt for a conversation, nothing added.
+
+    The conversation is JSON: {"messages": [...], "tools": [...]}.
+    """
     from ..plan.chat_template import load_template
     from ..plan.chat_template import render as render_prompt
 
@@ -59,11 +63,14 @@ def render(template: str | None, no_generation_prompt: bool, conversation: TextI
 
 
 @command.command("check")
-@click.option("--template", "template_flag", type=Raw(CHAT_TEMPLATES), metavar="NAME|PATH", help="Which template.")
-@click.argument("template_given", metavar="[NAME|PATH]", required=False)
+@click.option("--template", "template_flag", type=TEMPLATE, metavar="NAME|PATH", help="Which template.")
+@click.argument("template_given", type=TEMPLATE, metavar="[NAME|PATH]", required=False)
 @json_flag
 def check(template_flag: str | None, template_given: str | None, as_json: bool) -> int:
-    """Check that the engine will understand a template: exit code 3 on a blocker."""
+    """Check that the engine will understand a template.
+
+    Exit code 3 on a blocker.
+    """
     from ..plan.chat_template import check as check_template
     from ..plan.chat_template import load_template
 
@@ -75,6 +82,6 @@ def check(template_flag: str | None, template_given: str | None, as_json: bool) 
         return 0 if ok else 3
     for finding in findings:
         line = finding.what if finding.level == "ok" else f"{finding.what}: {finding.why}"
-        notice(line, level=finding.level)
+        notice(line, level=finding.level, stream=sys.stdout)
     data(f"{template.name}: {'usable' if ok else 'not usable'}")
     return 0 if ok else 3

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
+from contextlib import suppress
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -16,13 +18,13 @@ from .selection import json_flag
 
 if TYPE_CHECKING:
     from ..lifecycle.hand_over import Launched
+    from ..runtime.deployment import Deployment, Runtime
     from ..settings.options import Settings
 
 
 @click.command(
     "up",
     cls=SettingsCommand,
-    short_help="Start a deployment and hand over an endpoint that answers.",
     epilog="Arguments after -- go to the engine: stepaudio-serve up -- --enforce-eager",
 )
 @settings_flags
@@ -57,24 +59,37 @@ def command(
         return _dry_run(settings, as_json=as_json)
     from .progress import observer_for
 
-    with observer_for(attached=attach) as observer:
-        launched = up(settings, replace_existing=replace_existing, wait=not no_wait, observer=observer)
+    launched = None
+    try:
+        with observer_for(attached=attach) as observer:
+            launched = up(
+                settings, replace_existing=replace_existing, wait=not no_wait, attached=attach, observer=observer
+            )
+        if attach:
+            _hand_off(launched, settings, stream=sys.stderr)
+            return _attached(launched)
+    except (KeyboardInterrupt, BrokenPipeError) as error:  # also a reader that has left, as with `| head`
+        if attach and launched is not None:
+            _leave(launched)
+        raise KeyboardInterrupt from error
     if as_json:
         document(launched.to_json())
+    elif no_wait and launched.status.phase != "ready":
+        _not_yet(launched)
     else:
-        _hand_off(launched, settings, to=sys.stderr.write if attach else sys.stdout.write)
-    return _attached(launched) if attach else 0
+        _hand_off(launched, settings, stream=sys.stdout)
+    return 0
 
 
 def _dry_run(settings: Settings, *, as_json: bool) -> int:
-    from ..lifecycle.prepare import findings_before_start, prepare, refuse
+    from ..lifecycle.prepare import existing_deployment, findings_before_start, prepare, refuse
     from .errors import report
-    from .plan import show_plan
+    from .plan import plan_document, show_plan
 
     prepared = prepare(settings)
-    findings = findings_before_start(prepared, replacing=prepared.runtime.find(settings.name))
+    findings = findings_before_start(prepared, replacing=existing_deployment(prepared))
     if as_json:
-        document(prepared.plan.to_json())
+        document(plan_document(prepared.plan, findings))
     else:
         show_plan(prepared.plan)
     try:
@@ -86,7 +101,18 @@ def _dry_run(settings: Settings, *, as_json: bool) -> int:
     return 0
 
 
-def _hand_off(launched: Launched, settings: Settings, *, to: Any) -> None:
+def _not_yet(launched: Launched) -> None:
+    """What can be done with one that does not answer yet."""
+    it = launched.status.deployment
+    notice(f"{paint(it.name, 'bold', sys.stdout)} is starting", stream=sys.stdout)
+    data(
+        f"  wait      stepaudio-serve wait {it.name}\n"
+        f"  log       stepaudio-serve logs -f {it.name}\n"
+        f"  end       stepaudio-serve down {it.name}"
+    )
+
+
+def _hand_off(launched: Launched, settings: Settings, *, stream: TextIO) -> None:
     it = launched.status.deployment
     canary = launched.canary
     if canary is not None and not canary.heard:
@@ -95,18 +121,18 @@ def _hand_off(launched: Launched, settings: Settings, *, to: Any) -> None:
             f"the engine answers, but did not hear what was said: {canary.why}\n  It answered {answer!r}",
             level="warning",
         )
-    state = "is ready" if launched.status.phase == "ready" else f"is {launched.status.phase}"
+    state = "is ready"
     took = f" after {duration(launched.ready)}" if launched.ready is not None else ""
     if launched.already:
         state = "already runs" if launched.ready is None else "is ready"
     proof = "the sound arrived" if it.engine == "rehearsal" else "it heard the question"
     heard = f", and {proof}" if canary is not None and canary.heard else ""
-    key = ' -H "Authorization: Bearer $STEPAUDIO_API_KEY"' if settings.has_key else ""
+    key = f' -H "Authorization: Bearer {_key_in_a_shell(it, settings)}"' if settings.has_key else ""
     clip = shlex.quote(str(files("stepaudio_serve.startup") / "canary.wav"))
     body = json.dumps({"model": it.model, "messages": [{"role": "user", "content": "Say hello."}]})
     name = "" if it.name == "step-audio-r1" else f" --name {it.name}"
-    to(
-        f"{paint('✓', 'green', sys.stdout)} {paint(it.name, 'bold', sys.stdout)} {state}{took}{heard}\n"
+    notice(f"{paint(it.name, 'bold', stream)} {state}{took}{heard}", level="ok", stream=stream)
+    stream.write(
         f"  endpoint  {it.endpoint}/v1\n"
         f"  model     {it.model}{'  (a rehearsal: no model listens)' if it.engine == 'rehearsal' else ''}\n"
         f"  ask       stepaudio-serve ask{name} {clip} 'What is said?'\n"
@@ -116,20 +142,51 @@ def _hand_off(launched: Launched, settings: Settings, *, to: Any) -> None:
     )
 
 
+def _key_in_a_shell(deployment: Deployment, settings: Settings) -> str:
+    """Where a shell takes the key from: the variable if it is set, else the file that the engine reads."""
+    path = deployment.plan.get("key_file")
+    if path is None or (settings.api_key is not None and os.environ.get("STEPAUDIO_API_KEY")):
+        return "$STEPAUDIO_API_KEY"
+    return f"$(head -n1 {shlex.quote(path)})"
+
+
 def _attached(launched: Launched) -> int:
+    """Show the log until it ends."""
+    from ..runtime.choose import locate
+
+    runtime, deployment = locate(launched.status.deployment.name)
+    for chunk in runtime.logs(deployment, follow=True, tail=0):
+        sys.stdout.buffer.write(chunk)
+        sys.stdout.flush()
+    return _after_log(runtime, deployment)
+
+
+def _leave(launched: Launched) -> None:
+    """Whoever started the engine stops it; others only leave."""
     from ..runtime.choose import locate
     from ..startup.interrupt import interruption_deferred
 
     runtime, deployment = locate(launched.status.deployment.name)
-    try:
-        for chunk in runtime.logs(deployment, follow=True, tail=0):
-            sys.stdout.buffer.write(chunk)
-            sys.stdout.flush()
-    except KeyboardInterrupt:
-        notice("stopping; answers in flight get " + duration(float(deployment.plan["stop_grace"])))
-        with interruption_deferred():
-            runtime.stop(deployment, int(deployment.plan["stop_grace"]))
-        raise
+    name, grace = deployment.name, int(deployment.plan["stop_grace"])
+    if launched.already:
+        notice(f"{name} runs on; `stepaudio-serve down {name}` ends it")
+        return
+    with suppress(OSError):
+        notice(f"stopping {name}; answers in flight get {duration(float(grace))}")
+    with interruption_deferred():
+        runtime.stop(deployment, grace)
+    notice(f"{name} is stopped, and kept with its log; `stepaudio-serve down {name}` removes it")
+
+
+def _after_log(runtime: Runtime, deployment: Deployment) -> int:
+    from ..runtime.deployment import gone
+
     data("")
-    notice(f"the engine has ended (exit code {runtime.wait(deployment).code})", level="warning")
+    name, now = deployment.name, runtime.find(deployment.name)
+    if now is None or now.id != deployment.id:
+        raise gone(deployment)
+    if now.state == "running" and now.handed_over:
+        notice(f"the engine ended and is restarted; `stepaudio-serve logs -f {name}` goes on", level="warning")
+    else:
+        notice(f"the engine has ended (exit code {runtime.wait(deployment).code})", level="warning")
     return 7

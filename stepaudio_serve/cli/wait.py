@@ -8,7 +8,7 @@ from .output import data, document
 from .selection import json_flag, name_argument, selected_name
 
 
-@click.command("wait", short_help="Wait until a deployment is ready.")
+@click.command("wait")
 @name_argument
 @click.option(
     "--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="Give up then (exit code 5)."
@@ -18,11 +18,9 @@ def command(name_given: str | None, name_flag: str | None, timeout: float | None
     """Wait until a deployment is ready; one that was started with --no-wait is asked the canary and handed over."""
     from ..lifecycle.wait import wait
     from ..runtime.choose import locate
-    from ..runtime.deployment import find_settled
     from .progress import observer_for
 
     runtime, deployment = locate(selected_name(name_given, name_flag))
-    deployment = find_settled(runtime, deployment.name) or deployment
     with observer_for(attached=False) as observer:
         launched = wait(runtime, deployment, timeout=timeout, observer=observer)
     if as_json:

@@ -65,10 +65,17 @@ def recognise(data: bytes, *, name: str = "recording") -> Recording:
     if sound_format is None:
         raise SettingsError(
             f"{name} is not in a format that the engine decodes.",
-            why="Its first bytes are not those of WAV, MP3, FLAC or OGG.",
-            fix=f"ffmpeg -i {shlex.quote(name)} -ac 1 -ar 16000 {shlex.quote(Path(name).stem + '.wav')}",
+            why="Its first bytes are not those of WAV, MP3, FLAC or OGG. If it is a sound, it can be converted.",
+            fix=as_wav(name),
         )
     return Recording(name, sound_format, data)
+
+
+def as_wav(name: str) -> str:
+    """The command that makes of a sound a WAV file, here, as the engine wants it: PCM, 16 kHz, mono."""
+    path = Path(name)
+    target = f"{path.stem}{'.16k' if path.suffix.lower() == '.wav' else ''}.wav"
+    return f"ffmpeg -i {shlex.quote(name)} -ac 1 -ar 16000 {shlex.quote(target)}"
 
 
 def sniff(data: bytes) -> AudioFormat | None:

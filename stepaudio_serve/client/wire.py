@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .conversation import Message
 
 DONE = "[DONE]"
+_HOST_AND_PORT = re.compile(r"[\w.-]+(:\d+)?(/v1)?/?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,4 +138,5 @@ def _error_message(said: dict[str, Any]) -> str:
 
 
 def _no_address(endpoint: str, why: str) -> SettingsError:
-    return SettingsError(f"{endpoint!r} is not an endpoint.", why=why, fix="http://127.0.0.1:9999")
+    meant = endpoint if _HOST_AND_PORT.fullmatch(endpoint) else "127.0.0.1:9999"
+    return SettingsError(f"{endpoint!r} is not an endpoint.", why=why, fix=f"http://{meant}")

@@ -22,6 +22,9 @@ _QUIET = {"fatal": ("DEBUG", "INFO", "WARNING"), "request": ("DEBUG", "INFO"), "
 _SEVERITIES = ("fatal", "request", "notice")
 _TELLING = ("cause", "symptom", "outcome")
 _HOST_MEMORY = "host-memory"
+_KILLED = "killed"
+KILLED_EXIT_CODE = 137
+"""128 and SIGKILL's number, as shells and container engines report it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +67,20 @@ def diagnose(lines: Iterable[str], *, exit_code: int | None = None, oom_killed: 
     last evidence. A mere traceback is no failure, since vLLM logs harmless ones.
 
     `exit_code` and `oom_killed` are what the container engine reports; with `oom_killed` (exit 137 as a rule) the
-    lack of main memory is told first. No exit code rules a failure out: an engine that died may exit with 0.
+    lack of main memory is told first. Exit code 137 with nothing fatal in the log is a kill from outside. No exit code
+    rules a failure out: an engine that died may exit with 0.
     """
     log = Log.of(lines)
     book = catalogue()
     hits = [hit for rank, entry in enumerate(book) if (hit := _last_hit(log, entry, book[:rank]))]
     run = max(log.text.rfind(text) for text in _BEGINNINGS)
     told = tuple(_tell(hit) for hit in sorted(hits, key=lambda hit: _rank(hit, run)))
-    if not oom_killed:
-        return told
-    return (_out_of_host_memory(exit_code), *(one for one in told if one.id != _HOST_MEMORY))
+    data = {} if exit_code is None else {"exit_code": str(exit_code)}
+    if oom_killed:
+        return (_reported(_HOST_MEMORY, data), *(one for one in told if one.id != _HOST_MEMORY))
+    if exit_code == KILLED_EXIT_CODE and not any(one.severity == "fatal" for one in told):
+        return (_reported(_KILLED, data), *told)
+    return told
 
 
 def fatal_in(line: str) -> str | None:
@@ -119,9 +126,9 @@ def _tell(hit: _Hit) -> Diagnosis:
     return _worded(hit.entry, Evidence(hit.place.number, shown), hit.data)
 
 
-def _out_of_host_memory(exit_code: int | None) -> Diagnosis:
-    entry = next(entry for entry in catalogue() if entry.id == _HOST_MEMORY)
-    return _worded(entry, None, {} if exit_code is None else {"exit_code": str(exit_code)})
+def _reported(name: str, data: Mapping[str, str]) -> Diagnosis:
+    """What the container engine reported, in the catalogue's words."""
+    return _worded(next(entry for entry in catalogue() if entry.id == name), None, data)
 
 
 def _worded(entry: Entry, evidence: Evidence | None, data: Mapping[str, str]) -> Diagnosis:

@@ -62,16 +62,26 @@ def find_checkpoint(model: str, *, models_dir: Path, hub_cache: Path, revision: 
     as_path = _expanded(model)
     if model.startswith(("/", "./", "../", "~")) or _is_folder(as_path) or not _REPOSITORY.match(model):
         path = Path.cwd() / as_path if not as_path.is_absolute() else as_path
-        return _look(model, path, path, "", is_repository=False)
+        return _look(model, path, *_to_mount(path), is_repository=False)
     for candidate in (models_dir / model, models_dir / model.split("/")[1]):
         if _is_folder(candidate):
             return _look(model, candidate, candidate, "", is_repository=True)
     snapshot = _snapshot(hub_cache / f"models--{model.replace('/', '--')}", revision)
     if snapshot is not None:
-        repository = snapshot.parent.parent
-        return _look(model, snapshot, repository, str(snapshot.relative_to(repository)), is_repository=True)
+        return _look(model, snapshot, *_to_mount(snapshot), is_repository=True)
     wanted = models_dir / model.split("/")[1]
     return Checkpoint(model, wanted, wanted, "", exists=False, problem="is not on this disk", is_repository=True)
+
+
+def _to_mount(path: Path) -> tuple[Path, str]:
+    """The folder to mount for a checkpoint, and where the checkpoint is below it."""
+    try:
+        real = path.resolve()
+    except (OSError, RuntimeError):  # a name longer than any file's, links in a circle
+        return path, ""
+    if real.parent.name != "snapshots" or not _is_folder(real.parents[1] / "blobs"):
+        return path, ""
+    return real.parents[1], f"snapshots/{real.name}"
 
 
 def _expanded(model: str) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from ..errors import RuntimeUnavailableError
+from .host import architecture_in_docker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +26,6 @@ class ImageFacts:
 
     id: str
     architecture: str
-    operating_system: str
     entrypoint: tuple[str, ...]
 
 
@@ -38,7 +38,6 @@ class EngineFacts:
     architecture: str
     is_podman: bool
     is_remote: bool
-    rootless: bool
     runtimes: tuple[str, ...]
     cdi_nvidia: bool | None
 
@@ -115,18 +114,23 @@ def _short(message: str) -> str:
 def look_at_engine(client: DockerClient) -> EngineFacts:
     """Ask the engine about itself, in one call."""
     info = client.info()
-    url = str(client.api.base_url)
-    remote = is_remote(os.environ.get("DOCKER_HOST") or url)
+    url = engine_address() or str(client.api.base_url)
+    remote = is_remote(url)
     return EngineFacts(
         url=url,
         version=str(info["ServerVersion"]),
-        architecture={"x86_64": "amd64", "aarch64": "arm64"}.get(info["Architecture"], info["Architecture"]),
+        architecture=architecture_in_docker(info["Architecture"]),
         is_podman="BuildahVersion" in info,  # in Podman's answer only
         is_remote=remote,
-        rootless=any("rootless" in option for option in info.get("SecurityOptions") or ()),
         runtimes=tuple(sorted(info.get("Runtimes") or ())),
         cdi_nvidia=_has_cdi(info, remote=remote),
     )
+
+
+def engine_address() -> str:
+    """Where the engine is, as DOCKER_HOST or the docker context says: of SSH, the SDK's own address hides the host."""
+    context = _context()
+    return os.environ.get("DOCKER_HOST") or str((context and context.Host) or "")
 
 
 def is_remote(url: str) -> bool:
@@ -161,6 +165,5 @@ def look_at_image(client: DockerClient, reference: str) -> ImageFacts | None:
     return ImageFacts(
         id=str(image.id),
         architecture=str(image.attrs.get("Architecture", "")),
-        operating_system=str(image.attrs.get("Os", "")),
         entrypoint=tuple(config.get("Entrypoint") or ()),
     )

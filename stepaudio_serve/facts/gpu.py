@@ -22,7 +22,6 @@ class Gpus:
     """All GPUs, or `absence`: why none could be seen."""
 
     found: tuple[Gpu, ...]
-    driver_version: str | None = None
     absence: str = ""
 
 
@@ -35,10 +34,9 @@ def look_at_gpus() -> Gpus:
     except pynvml.NVMLError as error:
         return Gpus((), absence=_reason(error))
     try:
-        driver = pynvml.nvmlSystemGetDriverVersion()
         handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
         found = tuple(_gpu(index, handle) for index, handle in enumerate(handles))
-        return Gpus(found, driver, "" if found else "the NVIDIA driver is loaded, but sees no GPU")
+        return Gpus(found, "" if found else "the NVIDIA driver is loaded, but sees no GPU")
     except pynvml.NVMLError as error:
         return Gpus((), absence=_reason(error))
     finally:

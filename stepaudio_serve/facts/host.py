@@ -33,7 +33,8 @@ def folders() -> Folders:
     """The user's folders; Hugging Face's own variables are honoured for its cache."""
     from platformdirs import user_data_path, user_state_path
 
-    home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    home = Path(os.environ.get("HF_HOME") or caches / "huggingface")
     return Folders(
         state=user_state_path("stepaudio-serve"),
         models=user_data_path("stepaudio-serve") / "models",
@@ -42,8 +43,12 @@ def folders() -> Folders:
 
 
 def architecture() -> str:
-    """The processor in Docker's words: amd64, arm64."""
-    machine = platform.machine()
+    """This host's processor in Docker's words."""
+    return architecture_in_docker(platform.machine())
+
+
+def architecture_in_docker(machine: str) -> str:
+    """A processor as images name it (amd64, arm64), from the kernel's name for it."""
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..facts.host import folders
 from ..runtime.files import remove_files
 from ..startup.interrupt import interruption_deferred
 from ..startup.probes import health
@@ -31,4 +30,4 @@ def down(runtime: Runtime, deployment: Deployment, *, grace: int | None = None) 
         runtime.stop(deployment, grace_for(deployment) if grace is None else grace)
     with interruption_deferred():
         runtime.remove(deployment)
-        remove_files(folders().state, deployment.name)
+        remove_files(deployment.plan["files_source"])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..diagnosis import diagnose, redact
 from ..errors import EngineFailedError, StepAudioError, TimedOutError
+from .pasteable import named, up_command
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 TAIL_SHOWN = 20
 
 
-def failure(deployment: Deployment, outcome: Outcome, settings: Settings) -> StepAudioError:
-    """The error that words how a start ended without success."""
+def failure(deployment: Deployment, outcome: Outcome, settings: Settings, *, owner: bool) -> StepAudioError:
+    """The error that words how a start ended without success; `owner` says that this command had started it."""
     if outcome.result == "failed":
         exit_ = outcome.exit
         ended = replace(
@@ -34,19 +35,23 @@ def failure(deployment: Deployment, outcome: Outcome, settings: Settings) -> Ste
     if outcome.result == "stalled":
         return TimedOutError(
             f"the engine said nothing new for {settings.stall_timeout:g} s (last: {last})",
-            why=known[0].cause if known else "",
-            fix=f"stepaudio-serve logs {deployment.name}   (or a longer --stall-timeout)",
+            why=known[0].cause if known else "it hangs, or --stall-timeout is too short for it",
+            fix=f"stepaudio-serve logs {deployment.name}",
         )
+    longer = 2 * settings.ready_timeout
     return TimedOutError(
         f"the engine was not ready after {settings.ready_timeout:g} s (last: {last})",
         why=known[0].cause if known else "",
-        fix="stepaudio-serve up --ready-timeout 3600",
+        fix=up_command(settings.to_label(), ready_timeout=longer)
+        if owner
+        else f"stepaudio-serve wait {deployment.name} --timeout {longer:g}",
     )
 
 
 def failed_start(ended: Deployment, lines: Sequence[str], what: str) -> EngineFailedError:
     """An ended engine's error, with its diagnoses and the end of its log."""
-    found = diagnose(list(lines), exit_code=ended.exit_code, oom_killed=ended.oom_killed)
+    diagnoses = diagnose(list(lines), exit_code=ended.exit_code, oom_killed=ended.oom_killed)
+    found = [named(diagnosis, ended) for diagnosis in diagnoses]
     first = found[0] if found else None
     return EngineFailedError(
         f"{what} (exit code {ended.exit_code})",

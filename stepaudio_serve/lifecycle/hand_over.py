@@ -6,7 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NoSuchDeploymentError, UnhealthyError
+from ..errors import UnhealthyError
+from ..runtime.deployment import gone
 from ..startup.probes import health
 from .api_key import key_of
 from .failure import failed_start
@@ -88,6 +89,9 @@ def hand_over(
 ) -> Launched:
     """Ask the canary, then leave the healthy engine to itself: from here on it is restarted as its plan says.
 
+    One whose answer is not accepted runs on without its restart policy, by which it is told from one that was
+    handed over.
+
     Raises:
         EngineFailedError: the engine died of the question.
         UnhealthyError: it did not answer, or it did not hear and the canary is strict.
@@ -103,14 +107,13 @@ def hand_over(
         answered_at = time.time()
     unanswered = heard is not None and heard.heard is None
     now = _after_question(runtime, deployment, unanswered=unanswered)
-    if now is None:
-        raise NoSuchDeploymentError(f"`{deployment.name}` was removed while it was asked", fix="stepaudio-serve up")
+    if now is None or now.id != deployment.id:
+        raise gone(deployment)
     if now.state == "exited":
         raise failed_start(now, log_lines(runtime, now), "the engine died of the first question")
-    _answered(heard, deployment.name)
+    _judge(heard, settings, deployment.name)
     if undone := runtime.hand_over(now):
         observer.notice(undone)
-    _judge(heard, settings, deployment.name)
     status = status_of(runtime, runtime.find(deployment.name) or now)
     done = time.monotonic()
     return Launched(status, False, moments.healthy - moments.began, done - moments.began, reaction, heard, answered_at)
@@ -126,27 +129,25 @@ def _after_question(runtime: Runtime, deployment: Deployment, *, unanswered: boo
     return now
 
 
-def _answered(canary: CanaryResult | None, name: str) -> None:
-    """No answer at all is always an error: `/health` alone says little."""
-    if canary is not None and canary.heard is None:
-        raise UnhealthyError(
-            "the engine says that it is healthy, and did not answer a question", why=canary.why, fix=_look(name)
-        )
-
-
 def _judge(canary: CanaryResult | None, settings: Settings, name: str) -> None:
-    """A wrong answer is an error when the canary is strict."""
-    if canary is not None and not canary.heard and settings.canary == "strict":
+    """No answer at all is always an error, for `/health` alone says little; a wrong one when the canary is strict."""
+    if canary is None:
+        return
+    fix = (
+        f"stepaudio-serve logs {name} --tail 50   (it keeps running: `stepaudio-serve wait {name}` asks again, "
+        f"`stepaudio-serve down {name}` ends it)"
+    )
+    if canary.heard is None:
+        raise UnhealthyError(
+            "the engine says that it is healthy, and did not answer a question", why=canary.why, fix=fix
+        )
+    if not canary.heard and settings.canary == "strict":
         answer = (canary.answer or "")[:200]
         raise UnhealthyError(
             "the engine answers, but did not hear what was said",
             why=f"{canary.why} Its answer: {answer!r}",
-            fix=_look(name),
+            fix=fix,
         )
-
-
-def _look(name: str) -> str:
-    return f"stepaudio-serve logs --tail 50 {name}   (it keeps running; stepaudio-serve down ends it)"
 
 
 def _rounded(seconds: float | None) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,7 +12,8 @@ from ..errors import RefusedError
 from ..facts.gather import Facts, gather, key_file_problem
 from ..facts.host import port_holder
 from ..plan.build import make_plan
-from ..runtime.choose import docker_runtime, process_runtime
+from ..runtime.choose import docker_runtime, process_runtime, twin
+from ..runtime.deployment import ForeignError, find_settled
 
 if TYPE_CHECKING:
     from ..finding import Finding
@@ -47,6 +49,26 @@ def prepare(settings: Settings) -> Prepared:
     return Prepared(settings, facts, make_plan(settings, facts), runtime)
 
 
+def existing_deployment(prepared: Prepared) -> Deployment | None:
+    """The deployment that has the plan's name already.
+
+    Raises:
+        RefusedError: something that is not ours has it, or a deployment in the other runtime.
+    """
+    plan = prepared.plan
+    try:
+        found = find_settled(prepared.runtime, plan.name)
+    except ForeignError as error:
+        raise RefusedError(error.what, why=error.why, fix="stepaudio-serve up --name ANOTHER-NAME") from error
+    if (found is None or found.state != "running") and (other := twin(plan.name, plan.runtime)):
+        raise RefusedError(
+            f"there is a deployment `{plan.name}` already, in the {other.runtime} runtime",
+            why="a name means one deployment, whatever it runs in",
+            fix=f"stepaudio-serve down {plan.name}   (or another --name)",
+        )
+    return found
+
+
 def findings_before_start(prepared: Prepared, *, replacing: Deployment | None) -> tuple[Finding, ...]:
     """All findings of the checks; a port held by the deployment that is being replaced is free."""
     settings = prepared.settings
@@ -72,12 +94,13 @@ def refuse(findings: tuple[Finding, ...]) -> None:
 
 def _port(prepared: Prepared, replacing: Deployment | None) -> tuple[Finding, ...]:
     settings = prepared.settings
-    own = replacing is not None and replacing.state == "running" and replacing.plan["ports"] == _ports(prepared.plan)
-    if own:
+    if replacing is not None and replacing.state == "running" and settings.port in _ports(replacing):
         return ()
     try:
         holder = port_holder(settings.host, settings.port)
     except OSError as error:
+        if error.errno == errno.EACCES and prepared.plan.runtime == "docker":
+            return ()  # a port below 1024: the container engine may well be allowed to publish it
         raise RefusedError(
             f"{settings.host}:{settings.port} cannot be bound",
             why=error.strerror or str(error),
@@ -88,10 +111,9 @@ def _port(prepared: Prepared, replacing: Deployment | None) -> tuple[Finding, ..
     return check_port(holder, _container_on(prepared.runtime, settings.port), _free_port(settings.host, settings.port))
 
 
-def _ports(plan: Plan) -> list[dict[str, object]]:
-    from dataclasses import asdict
-
-    return [asdict(port) for port in plan.ports]
+def _ports(deployment: Deployment) -> list[int]:
+    """The ports of this machine that it holds."""
+    return [port["host_port"] for port in deployment.plan["ports"]]
 
 
 def _container_on(runtime: Runtime, port: int) -> str | None:

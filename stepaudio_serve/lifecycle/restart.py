@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from ..settings.options import Settings
 from .api_key import key_of
 from .down import down
+from .own_settings import settings_of
 from .prepare import findings_before_start, prepare, refuse
 from .up import up
 
@@ -24,7 +24,7 @@ def restart(runtime: Runtime, deployment: Deployment, *, observer: Observer | No
     Raises:
         as `down` and `up` do.
     """
-    settings = Settings.model_validate(dict(deployment.settings))
+    settings = settings_of(deployment)
     if deployment.plan.get("key_file") and settings.api_key_file is None:
         key = key_of(settings, deployment)
         settings = settings.model_copy(update={"api_key": SecretStr(key) if key else None})

@@ -29,5 +29,7 @@ def serve(settings: Settings, *, observer: Observer | None = None) -> Iterator[D
         yield launched.status.deployment
     finally:
         if not launched.already:
-            runtime, deployment = locate(settings.name)
-            down(runtime, deployment)
+            started = launched.status.deployment
+            runtime, deployment = locate(started.name)
+            if deployment.id == started.id:
+                down(runtime, deployment)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
-from functools import reduce
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..startup.probes import health
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from ..startup.phases import Progress
 
 TAIL_LINES = 2000
+START_LINES = 20_000
+"""Far more than an engine says until it serves: vLLM 0.32 says some hundreds."""
 ASKED_TO_END = (0, 130, 137, 143)
 
 Health = Literal["healthy", "unhealthy", "starting", "none"]
@@ -66,11 +69,23 @@ def status_of(runtime: Runtime, deployment: Deployment) -> Status:
         return Status(deployment, "created", "not started yet", "none", None, None)
     answer = health(deployment.endpoint)
     if answer == "healthy":
-        return Status(deployment, "ready", "", "healthy", uptime, None)
+        return Status(deployment, "ready", _not_handed_over(deployment), "healthy", uptime, None)
     progress = _progress(runtime, deployment)
     if progress is None or progress.phase == "ready":
         return Status(deployment, "ready", f"/health: {answer}", "unhealthy", uptime, _diagnosis(runtime, deployment))
     return Status(deployment, progress.phase.value, progress.detail, "starting", uptime, None)
+
+
+def _not_handed_over(deployment: Deployment) -> str:
+    """What is missing of a healthy one; a container whose plan has no restart policy carries no mark."""
+    if deployment.handed_over or (deployment.runtime == "docker" and deployment.plan["container"]["restart"] == "no"):
+        return ""
+    if deployment.settings.get("canary") == "off":
+        return f"not handed over yet: stepaudio-serve wait {deployment.name} does it"
+    return (
+        "not handed over: the spoken question was not answered as expected yet; "
+        f"stepaudio-serve wait {deployment.name} asks it again"
+    )
 
 
 def log_lines(runtime: Runtime, deployment: Deployment, *, since: float | None = None) -> list[str]:
@@ -82,10 +97,11 @@ def log_lines(runtime: Runtime, deployment: Deployment, *, since: float | None =
 
 def _diagnosis(runtime: Runtime, deployment: Deployment) -> Diagnosis | None:
     from ..diagnosis import diagnose
+    from .pasteable import named
 
     lines = log_lines(runtime, deployment)
     found = diagnose(lines, exit_code=deployment.exit_code, oom_killed=deployment.oom_killed)
-    return found[0] if found else None
+    return named(found[0], deployment) if found else None
 
 
 def _was_ready(runtime: Runtime, deployment: Deployment) -> bool:
@@ -97,8 +113,15 @@ def _was_ready(runtime: Runtime, deployment: Deployment) -> bool:
 
 
 def _progress(runtime: Runtime, deployment: Deployment) -> Progress | None:
-    """How far this run of the engine has come; None when its log has grown past its start."""
-    from ..startup.phases import INITIAL, advance
+    """How far this run of the engine has come; None when its log has long grown past its start."""
+    from ..startup.phases import INITIAL, Phase, advance
+    from ..startup.watch import lines_of
 
-    lines = log_lines(runtime, deployment, since=deployment.started_at if deployment.runtime == "docker" else None)
-    return None if len(lines) >= TAIL_LINES else reduce(advance, lines, INITIAL)
+    since = deployment.started_at if deployment.runtime == "docker" else None
+    progress, lines = INITIAL, 0
+    with closing(runtime.logs(deployment, since=since)) as pieces:
+        for line in islice(lines_of(pieces), START_LINES):
+            progress, lines = advance(progress, line), lines + 1
+            if progress.phase is Phase.READY:
+                break
+    return None if lines == START_LINES else progress

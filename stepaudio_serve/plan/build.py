@@ -7,13 +7,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..settings.engine_images import engine_image
-from ..settings.options import CHAT_TEMPLATES
+from ..settings.options import CHAT_TEMPLATES, DEFAULT_MAX_MODEL_LEN
 from .command import GENERATION_CONFIG_FOLDER, GUARD_PACKAGE, TEMPLATE_FILE, Paths, serve_arguments
 from .generation_config import generation_config
 from .memory import MemoryBudget, estimate
 from .model_card import model_card_plan
 from .notes import notes_for
-from .plan import Container, GpuRequest, HealthCheck, Mount, Plan, Port
+from .plan import Container, GpuRequest, HealthCheck, Mount, Plan, Port, bracketed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,18 +27,22 @@ CHECKPOINT_TARGET = "/Step-Audio-R1"
 FILES_TARGET = "/opt/stepaudio"
 KEY_TARGET = "/run/stepaudio/api_key"
 CACHE_TARGET = "/root/.cache"
+FILES_FOLDERS = {"docker": "deployments", "process": "process-files"}
 SHM_MIB = 1024
+"""Shared memory; vLLM's processes pass multimodal inputs through it, and Docker's 64 MiB are too few."""
 SHM_TENSOR_PARALLEL_MIB = 8192
+"""The same for several GPUs: NCCL and the workers share theirs. vLLM's docs say `--ipc=host` or enough `--shm-size`."""
 
 
 def make_plan(settings: Settings, facts: Facts) -> Plan:
     """The plan for these settings on this machine. Pure; it never raises for a setting that passed validation."""
     if settings.recipe == "model-card":
-        return model_card_plan(settings, facts).labelled(_portable(settings, facts))
+        card = model_card_plan(settings, facts, max_model_len=_max_model_len(settings, facts))
+        return card.labelled(_portable(settings, facts))
     in_container = settings.runtime == "docker"
     known = engine_image(settings.engine_image if settings.engine == "vllm" else "rehearsal")
     files = _files(settings, facts)
-    state = facts.folders.state / "deployments" / settings.name
+    state = facts.folders.state / FILES_FOLDERS[settings.runtime] / settings.name
     files_source = str(state / _digest(files))
     key_file = _key_file(settings, str(state / "api_key"))
     tensor_parallel = _tensor_parallel(settings)
@@ -60,6 +64,7 @@ def make_plan(settings: Settings, facts: Facts) -> Plan:
             settings,
             facts.checkpoint,
             _chosen(settings, facts),
+            absence=facts.gpus.absence,
             max_model_len=max_model_len,
             tensor_parallel=tensor_parallel,
         )
@@ -102,8 +107,8 @@ def _portable(settings: Settings, facts: Facts) -> dict[str, Any]:
 
 def endpoint_of(host: str, port: int) -> str:
     """The address to call from this machine."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{reachable}:{port}"
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - mapped, not bound
+    return f"http://{bracketed(reachable)}:{port}"
 
 
 def _files(settings: Settings, facts: Facts) -> dict[str, str]:
@@ -137,7 +142,7 @@ def _max_model_len(settings: Settings, facts: Facts) -> int:
     if settings.max_model_len != "auto":
         return settings.max_model_len
     positions = facts.checkpoint.text.max_positions if facts.checkpoint.text else 0
-    return min(16384, positions or 16384)
+    return min(DEFAULT_MAX_MODEL_LEN, positions or DEFAULT_MAX_MODEL_LEN)
 
 
 def _chosen(settings: Settings, facts: Facts) -> tuple[Gpu, ...]:

@@ -33,13 +33,12 @@ def serve_arguments(
         optional.append(("--tensor-parallel-size", tensor_parallel))
     if settings.max_num_batched_tokens != "auto":
         optional.append(("--max-num-batched-tokens", settings.max_num_batched_tokens))
-    if settings.gpu_memory_utilization != 0.90:
-        optional.append(("--gpu-memory-utilization", settings.gpu_memory_utilization))
     valued: list[tuple[str, object]] = [
         ("--served-model-name", settings.served_model_name),
         ("--port", port),
         ("--max-model-len", max_model_len),
         ("--max-num-seqs", settings.max_num_seqs),
+        ("--gpu-memory-utilization", settings.gpu_memory_utilization),  # defaults differ between versions of vLLM
         ("--chat-template", f"{paths.files}/{TEMPLATE_FILE}"),
         ("--generation-config", f"{paths.files}/{GENERATION_CONFIG_FOLDER}"),
         *optional,

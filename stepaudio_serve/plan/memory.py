@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from ..facts.checkpoint import Checkpoint
     from ..facts.gpu import Gpu
@@ -23,6 +23,7 @@ ENCODER_CLIP_GIB = 0.4
 ENCODER_TOKENS_PER_CLIP = 365
 AUDIO_TOKENS_PER_SECOND = 12.5
 ANSWER_TOKENS = 4096
+"""Left for the answer, of which the thinking is the longest part."""
 LARGE_CARD_GIB = 70
 
 
@@ -30,7 +31,7 @@ LARGE_CARD_GIB = 70
 class MemoryBudget:
     """Sizes in GiB per GPU and in tokens; None where a fact is missing. `audio_seconds`: what fits one request.
 
-    `fits` is None when nothing can be said (no checkpoint, no GPU facts, or no GPU asked for).
+    `fits` is None when nothing can be said; `unknown` says why: no checkpoint, no GPU facts, or no GPU asked for.
     """
 
     fits: bool | None = None
@@ -41,19 +42,29 @@ class MemoryBudget:
     concurrency: float | None = None
     audio_seconds: float | None = None
     max_num_batched_tokens: int | None = None
+    unknown: str = ""
 
 
 def estimate(
-    settings: Settings, checkpoint: Checkpoint, gpus: Sequence[Gpu], *, max_model_len: int, tensor_parallel: int
+    settings: Settings,
+    checkpoint: Checkpoint,
+    gpus: Sequence[Gpu],
+    *,
+    absence: str = "",
+    max_model_len: int,
+    tensor_parallel: int,
 ) -> MemoryBudget:
-    """What can be said from the facts at hand; `gpus` are those that will be used."""
+    """What can be said from the facts at hand; `gpus` are those that will be used, `absence` says why there is none."""
     audio_seconds = max(0, max_model_len - ANSWER_TOKENS) / AUDIO_TOKENS_PER_SECOND
     weights = checkpoint.weights_bytes / GIB / tensor_parallel if checkpoint.weights_bytes else None
     per_token = checkpoint.text.kv_bytes_per_token if checkpoint.text else None
     sizes = [gpu.memory_total_mib / 1024 for gpu in gpus if gpu.memory_total_mib]
     if weights is None or per_token is None or not sizes:
         return MemoryBudget(
-            weights_gib=_rounded(weights), kv_bytes_per_token=per_token, audio_seconds=round(audio_seconds)
+            weights_gib=_rounded(weights),
+            kv_bytes_per_token=per_token,
+            audio_seconds=round(audio_seconds),
+            unknown="; ".join(_unknown(checkpoint, absence, sizes=bool(sizes))),
         )
     smallest = min(sizes)
     batched = settings.max_num_batched_tokens
@@ -72,6 +83,15 @@ def estimate(
         audio_seconds=round(audio_seconds),
         max_num_batched_tokens=batched,
     )
+
+
+def _unknown(checkpoint: Checkpoint, absence: str, *, sizes: bool) -> Iterator[str]:
+    if checkpoint.problem:
+        yield f"the checkpoint {checkpoint.requested} {checkpoint.problem}"
+    elif checkpoint.text is None:
+        yield "the checkpoint's config.json does not tell the model's shape"
+    if not sizes:
+        yield absence or "the GPUs do not tell how much memory they have"
 
 
 def _rounded(value: float | None) -> float | None:

@@ -9,14 +9,37 @@ from .memory import MemoryBudget
 from .plan import Container, GpuRequest, Mount, Note, Plan, Port
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from ..facts.gather import Facts
     from ..settings.options import Settings
 
 CARD_PORT = 9999
 TARGET = "/Step-Audio-R1"
+FIXED: Mapping[str, tuple[object, ...]] = {
+    "engine": ("vllm",),
+    "runtime": ("docker",),
+    "host": ("0.0.0.0",),  # noqa: S104 - the card publishes so
+    "guard": (False,),
+    "api_key": (None,),
+    "api_key_file": (None,),
+    "log_requests": (True,),
+    "trust_remote_code": ("on",),
+    "restart": ("no",),
+    "cache": ("stepaudio-serve-cache",),
+    "max_num_batched_tokens": ("auto",),
+    "gpu_memory_utilization": (0.90,),
+    "tensor_parallel_size": ("auto", 1),
+}
+"""The settings that the card's command decides, and what they may be: what it does, or nothing said."""
 
 
-def model_card_plan(settings: Settings, facts: Facts) -> Plan:
+def unhonoured(settings: Settings) -> tuple[str, ...]:
+    """The names of the settings that ask for what the card's command does not have."""
+    return tuple(name for name, allowed in FIXED.items() if getattr(settings, name) not in allowed)
+
+
+def model_card_plan(settings: Settings, facts: Facts, *, max_model_len: int) -> Plan:
     """Argument for argument what the card says; only the folder, the names, sizes and the host port follow settings."""
     return Plan(
         name=settings.name,
@@ -28,7 +51,7 @@ def model_card_plan(settings: Settings, facts: Facts) -> Plan:
             *("vllm", "serve", f"{TARGET}/{facts.checkpoint.inside}".rstrip("/")),
             *("--served-model-name", settings.served_model_name),
             *("--port", str(CARD_PORT)),
-            *("--max-model-len", str(settings.max_model_len)),
+            *("--max-model-len", str(max_model_len)),
             *("--max-num-seqs", str(settings.max_num_seqs)),
             *("--chat-template", facts.chat_template),
             *("--enable-log-requests", "--interleave-mm-strings", "--trust-remote-code"),

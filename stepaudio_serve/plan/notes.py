@@ -39,7 +39,7 @@ def _differences(settings: Settings) -> Iterator[Note]:
     if settings.guard:
         yield Note(
             "guard",
-            "the guard runs inside the server: only the routes a client needs, the key on all of them",
+            "the guard runs inside the server: only the routes a client needs, the key on all but /health and /ping",
             "the engine's own --api-key leaves /invocations, a full chat endpoint, open",
         )
     else:

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from .memory import MemoryBudget
 
 
+def bracketed(address: str) -> str:
+    """An address as it stands before `:PORT`."""
+    return f"[{address}]" if ":" in address else address
+
+
 @dataclass(frozen=True, slots=True)
 class Mount:
     """A folder, file or named volume that the engine sees. `source` is a path, or a volume's name."""
@@ -118,8 +123,10 @@ class Plan:
         return hashlib.sha256(json.dumps(self.identity(), sort_keys=True).encode()).hexdigest()[:12]
 
     def identity(self) -> dict[str, Any]:
-        """What makes two plans the same: all but labels, notes and the memory estimate."""
+        """What makes two plans the same: all but labels, notes, the memory estimate and how long a start may take."""
         data = asdict(self)
+        if data["container"]["health_check"]:
+            del data["container"]["health_check"]["start_period"]
         for aside in ("labels", "notes", "memory"):
             del data[aside]
         data["files"] = {path: hashlib.sha256(text.encode()).hexdigest()[:12] for path, text in self.files.items()}

@@ -2,25 +2,51 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shlex
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from ..plan.plan import bracketed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from ..plan.plan import Mount, Plan, Port
 
 
 FILES_FOLDER = "engine"
+LABELS_FILE = "labels"
 
 
 def run_files(plan: Plan, folder: Path) -> dict[str, str]:
-    """A script with the line, and the plan's files, by their path in `folder` (absolute), where the script looks."""
-    script = run_command(_moved(plan, str(folder / FILES_FOLDER)))
+    """A script with the line, and the files it reads, by their path in `folder` (absolute), where the script looks."""
+    script = run_command(_moved(plan, str(folder / FILES_FOLDER)), folder / LABELS_FILE)
     files = {f"{FILES_FOLDER}/{path}": text for path, text in plan.files.items()}
-    return {"run.sh": f"#!/bin/sh\nexec {script}\n", **files}
+    labels = {LABELS_FILE: _labels(plan)} if _has_labels(plan) else {}
+    return {"run.sh": f"#!/bin/sh\nexec {script}\n", **labels, **files}
+
+
+def files_in_place(plan: Plan) -> dict[Path, str]:
+    """The files that the line of `run_command` reads, by their absolute paths; named by what is in them."""
+    files = {Path(plan.files_source) / path: text for path, text in plan.files.items()}
+    return files | ({labels_file(plan): _labels(plan)} if _has_labels(plan) else {})
+
+
+def labels_file(plan: Plan) -> Path:
+    """Where `docker run --label-file` finds the plan's labels."""
+    return Path(plan.files_source).with_name(f"{LABELS_FILE}-{plan.hash}")
+
+
+def _has_labels(plan: Plan) -> bool:
+    """Whether the line names labels: the model card's command does not, nor is a process a container."""
+    return plan.runtime == "docker" and not plan.container.auto_remove
+
+
+def _labels(plan: Plan) -> str:
+    return "".join(f"{key}={value}\n" for key, value in plan.labels.items())
 
 
 def _moved(plan: Plan, files_source: str) -> Plan:
@@ -39,13 +65,13 @@ def _moved(plan: Plan, files_source: str) -> Plan:
     )
 
 
-def run_command(plan: Plan) -> str:
-    """The command, one argument group a line, quoted for a shell."""
-    groups = [shlex.join(group) for group in run_arguments(plan)]
+def run_command(plan: Plan, labels: Path | None = None) -> str:
+    """The command, one argument group a line, quoted for a shell; `labels` where they are not in their usual file."""
+    groups = [shlex.join(group) for group in run_arguments(plan, labels)]
     return " \\\n  ".join(groups)
 
 
-def run_arguments(plan: Plan) -> Iterator[tuple[str, ...]]:
+def run_arguments(plan: Plan, labels: Path | None = None) -> Iterator[tuple[str, ...]]:
     """The arguments, grouped as they belong together on a line."""
     if plan.runtime == "process":
         variables = tuple(f"{key}={value}" for key, value in plan.environment.items())
@@ -55,7 +81,7 @@ def run_arguments(plan: Plan) -> Iterator[tuple[str, ...]]:
     if plan.container.auto_remove:
         yield from _as_the_card(plan)
     else:
-        yield from _as_a_service(plan)
+        yield from _as_a_service(plan, labels or labels_file(plan))
     yield from _engine(plan.command)
 
 
@@ -68,9 +94,9 @@ def _as_the_card(plan: Plan) -> Iterator[tuple[str, ...]]:
     yield (plan.image,)
 
 
-def _as_a_service(plan: Plan) -> Iterator[tuple[str, ...]]:
+def _as_a_service(plan: Plan, labels: Path) -> Iterator[tuple[str, ...]]:
     shape = plan.container
-    yield ("docker", "run", "--detach", "--name", plan.name)
+    yield ("docker", "run", "--detach", "--name", plan.name, "--label-file", str(labels))
     if plan.gpus.driver != "none":
         yield _gpus(plan)
     for mount in plan.mounts:
@@ -125,13 +151,12 @@ def _gpus(plan: Plan) -> tuple[str, ...]:
 
 
 def _published(port: Port) -> str:
-    host = f"[{port.host_ip}]" if ":" in port.host_ip else port.host_ip
-    return f"{host}:{port.host_port}:{port.container_port}" if host else f"{port.host_port}:{port.container_port}"
+    ports = f"{port.host_port}:{port.container_port}"
+    return f"{bracketed(port.host_ip)}:{ports}" if port.host_ip else ports
 
 
 def _mount(mount: Mount) -> str:
     parts = [f"type={mount.kind}", f"source={mount.source}", f"target={mount.target}"]
-    text = ",".join([*parts, "readonly"] if mount.read_only else parts)
-    if "," in mount.source:  # the flag's value is one line of CSV
-        return ",".join([parts[0], f'"{parts[1]}"', parts[2], *(["readonly"] if mount.read_only else [])])
-    return text
+    line = io.StringIO()  # the flag's value is one line of CSV
+    csv.writer(line, lineterminator="").writerow([*parts, "readonly"] if mount.read_only else parts)
+    return line.getvalue()

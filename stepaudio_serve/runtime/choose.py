@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import NoSuchDeploymentError, RuntimeUnavailableError
 from ..facts.host import folders
+from .deployment import ForeignError
 from .process import ProcessRuntime
 
 if TYPE_CHECKING:
@@ -30,9 +32,11 @@ def process_runtime() -> ProcessRuntime:
     return ProcessRuntime(folders().state / "processes")
 
 
-def runtime_of(kind: str) -> Runtime:
-    """The runtime by its name, `docker` or `process`."""
-    return docker_runtime() if kind == "docker" else process_runtime()
+def twin(name: str, runtime: Literal["docker", "process"]) -> Deployment | None:
+    """A deployment of that name in the other runtime; None also where no container engine answers."""
+    with suppress(RuntimeUnavailableError, ForeignError):
+        return (docker_runtime() if runtime == "process" else process_runtime()).find(name)
+    return None
 
 
 def locate(name: str) -> tuple[Runtime, Deployment]:
@@ -48,7 +52,12 @@ def locate(name: str) -> tuple[Runtime, Deployment]:
     containers = docker_runtime()
     if found := containers.find(name):
         return containers, found
-    raise NoSuchDeploymentError(f"there is no deployment `{name}`", fix="stepaudio-serve status")
+    others = sorted({item.name for item in (*processes.deployments(), *containers.deployments())})
+    raise NoSuchDeploymentError(
+        f"there is no deployment `{name}`",
+        why=f"those that there are: {', '.join(others)}" if others else "there is none at all",
+        fix="stepaudio-serve status",
+    )
 
 
 def everything() -> tuple[tuple[tuple[Runtime, Deployment], ...], RuntimeUnavailableError | None]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 from ..errors import NoSuchDeploymentError, StepAudioError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
     from ..plan.plan import Plan
 
@@ -21,8 +21,9 @@ State = Literal["created", "running", "exited"]
 class Deployment:
     """A running or ended engine of ours. Times are seconds since the epoch.
 
-    `id` is the container's id, or the process id; `handed_over` says that it was ready once (a restart
-    policy is set); `plan` is the identity of the plan it was started from and `settings` what made that plan.
+    `id` is the container's id, or the process id; `handed_over` says that it answered as it should once (a
+    restart policy is set; without one in its plan a container carries no mark); `plan` is the identity of the
+    plan it was started from and `settings` what made that plan.
     """
 
     name: str
@@ -62,6 +63,11 @@ class ForeignError(NoSuchDeploymentError):
     code = "not-ours"
 
 
+def gone(deployment: Deployment) -> NoSuchDeploymentError:
+    """The error that a deployment was removed since it was looked at."""
+    return NoSuchDeploymentError(f"`{deployment.name}` was taken down meanwhile", fix="stepaudio-serve status")
+
+
 def find_settled(runtime: Runtime, name: str) -> Deployment | None:
     """The deployment of that name, once whoever creates it has started it too.
 
@@ -93,7 +99,10 @@ class Runtime(Protocol):
         ...
 
     def hand_over(self, deployment: Deployment) -> str:
-        """It is ready: from now on it is restarted as its plan says. What could not be done, in words, or nothing."""
+        """It is ready: from now on it is restarted as its plan says. What could not be done, in words, or nothing.
+
+        Raises NoSuchDeploymentError where it was removed meanwhile.
+        """
         ...
 
     def stop(self, deployment: Deployment, grace: int) -> None:
@@ -106,8 +115,11 @@ class Runtime(Protocol):
 
     def logs(
         self, deployment: Deployment, *, follow: bool = False, tail: int | None = None, since: float | None = None
-    ) -> Iterator[bytes]:
-        """Pieces of the log as they come, not split at lines. `since` in seconds since the epoch."""
+    ) -> Generator[bytes, None, None]:
+        """Pieces of the log as they come, not split at lines. `since` in seconds since the epoch.
+
+        Raises NoSuchDeploymentError where it was removed meanwhile.
+        """
         ...
 
     def wait(self, deployment: Deployment) -> Exit:

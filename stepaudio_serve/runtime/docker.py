@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RefusedError
 from ..plan.labels import LABEL_PREFIX
 from .container import container_config, deployment_of, is_ours
-from .deployment import Deployment, Exit, ForeignError, NameTakenError
+from .deployment import Deployment, Exit, ForeignError, NameTakenError, gone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from docker import DockerClient
     from docker.errors import APIError
@@ -100,7 +100,7 @@ class DockerRuntime:
 
     def hand_over(self, deployment: Deployment) -> str:
         """Set the plan's restart policy: before the engine was ready a restart would only have hidden its failure."""
-        from docker.errors import APIError
+        from docker.errors import APIError, NotFound
 
         policy = deployment.plan["container"]["restart"]
         if policy == "no":
@@ -110,6 +110,10 @@ class DockerRuntime:
         except APIError as error:
             if error.status_code != 404:
                 raise
+            try:
+                self._api.inspect_container(deployment.id)
+            except NotFound:
+                raise gone(deployment) from error
             return f"restart: {policy} is not in force: this container engine cannot change it (Podman before 5)"
         return ""
 
@@ -133,12 +137,25 @@ class DockerRuntime:
 
     def logs(
         self, deployment: Deployment, *, follow: bool = False, tail: int | None = None, since: float | None = None
-    ) -> Iterator[bytes]:
-        """The container's output, both streams."""
-        stream = self._api.logs(
-            deployment.id, stream=True, follow=follow, tail="all" if tail is None else tail, since=since
-        )
-        yield from stream
+    ) -> Generator[bytes, None, None]:
+        """The container's output, both streams.
+
+        Raises:
+            NoSuchDeploymentError: the container has gone.
+        """
+        from docker.errors import DockerException, NotFound
+
+        try:
+            stream = self._api.logs(
+                deployment.id, stream=True, follow=follow, tail="all" if tail is None else tail, since=since
+            )
+        except NotFound as error:
+            raise gone(deployment) from error
+        try:
+            yield from stream
+        finally:
+            with suppress(DockerException, OSError):  # over SSH it cannot be closed before its end
+                stream.close()
 
     def wait(self, deployment: Deployment) -> Exit:
         """Block until the container has ended."""

@@ -13,9 +13,10 @@ if TYPE_CHECKING:
 
 
 def write_files(plan: Plan, api_key: str | None) -> None:
-    """Write `plan.files` below `plan.files_source`, and the key where the plan expects a file of ours.
+    """Write `plan.files` below `plan.files_source`, and an empty file for a key, for a container to be created with.
 
-    The folder's name contains a digest of what is in it, so that a running deployment's files never change.
+    The folder's name contains a digest of what is in it, so that a running deployment's files never change; nor
+    does its key, which is written only by the start that has won the name (`write_key`).
     """
     if not plan.files_source:
         return
@@ -23,6 +24,12 @@ def write_files(plan: Plan, api_key: str | None) -> None:
         target = Path(plan.files_source) / path
         target.parent.mkdir(parents=True, exist_ok=True)
         _replace(target, text, 0o644)
+    if api_key is not None and plan.key_file is not None:
+        Path(plan.key_file).touch(0o600)
+
+
+def write_key(plan: Plan, api_key: str | None) -> None:
+    """Write the key where the plan expects a file of ours."""
     if api_key is not None and plan.key_file is not None:
         _replace(Path(plan.key_file), api_key + "\n", 0o600)
 
@@ -37,9 +44,10 @@ def key_changed(plan: Plan, api_key: str | None) -> bool:
         return True
 
 
-def remove_files(state: Path, name: str) -> None:
-    """Remove what was written for a deployment."""
-    shutil.rmtree(state / "deployments" / name, ignore_errors=True)
+def remove_files(files_source: str) -> None:
+    """Remove what was written for a deployment, given its plan's `files_source`."""
+    if files_source:
+        shutil.rmtree(Path(files_source).parent, ignore_errors=True)
 
 
 def _replace(target: Path, text: str, mode: int) -> None:

@@ -18,15 +18,16 @@ import tempfile
 from collections import deque
 from contextlib import suppress
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import RefusedError, SettingsError
 from ..plan.labels import LABEL_PREFIX
-from .deployment import Deployment, Exit, NameTakenError
+from .deployment import Deployment, Exit, NameTakenError, gone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from ..plan.plan import Plan
 
@@ -116,17 +117,21 @@ class ProcessRuntime:
 
     def hand_over(self, deployment: Deployment) -> str:
         """Note that it was ready once; nothing restarts a process."""
-        (self._root / deployment.name / "handed_over").touch()
+        try:
+            (self._root / deployment.name / "handed_over").touch()
+        except FileNotFoundError as error:
+            raise gone(deployment) from error
         return ""
 
     def stop(self, deployment: Deployment, grace: int) -> None:
         """Ask the engine to end; kill what is left of its session after `grace` seconds."""
-        if _process(deployment) is not None:
-            _signal(deployment, signal.SIGTERM)
+        if (shell := _process(deployment)) is not None:
+            _ask_to_end(shell)
             _ends_within(deployment, grace)
         elif not deployment.id or _is_somebody_elses(deployment.id):
             return
-        _signal(deployment, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.killpg(int(deployment.id), signal.SIGKILL)
         _ends_within(deployment, KILL_SECONDS)
 
     def remove(self, deployment: Deployment) -> None:
@@ -140,21 +145,25 @@ class ProcessRuntime:
 
     def logs(
         self, deployment: Deployment, *, follow: bool = False, tail: int | None = None, since: float | None = None
-    ) -> Iterator[bytes]:
+    ) -> Generator[bytes, None, None]:
         """The engine's output.
 
         Raises:
             SettingsError: `since` was given; a process's log has no times of its own.
+            NoSuchDeploymentError: its folder has gone.
         """
         if since is not None:
             raise SettingsError(
                 "--since needs the docker runtime", why="a process's log carries no times", fix="--tail 100"
             )
         log = self._root / deployment.name / "engine.log"
-        log.touch()
+        try:
+            log.touch()
+        except FileNotFoundError as error:
+            raise gone(deployment) from error
         with log.open("rb") as file:
             if tail is not None:
-                yield b"".join(deque(file, maxlen=tail))
+                _go_to_tail(file, tail)
             ended = not follow
             while True:
                 while chunk := file.read(CHUNK_BYTES):
@@ -162,11 +171,23 @@ class ProcessRuntime:
                 if ended:
                     return
                 ended = _ends_within(deployment, FOLLOW_SECONDS)
+                yield b""  # for whoever wants to leave while the engine is silent
 
     def wait(self, deployment: Deployment) -> Exit:
         """Block until the engine has ended."""
         _ends_within(deployment, None)
         return Exit(_exit_code(self._root / deployment.name))
+
+
+def _go_to_tail(file: BinaryIO, lines: int) -> None:
+    """Go to where the last `lines` lines begin, reading a log from its end."""
+    end = file.seek(0, os.SEEK_END)
+    tail, size = b"", 0
+    while size < end and tail.count(b"\n", 0, -1) < lines:
+        size = min(end, max(CHUNK_BYTES, 2 * size))
+        file.seek(end - size)
+        tail = file.read(size)
+    file.seek(end - sum(map(len, deque(BytesIO(tail), maxlen=lines))))
 
 
 def _environment(of_plan: dict[str, str]) -> dict[str, str]:
@@ -238,10 +259,13 @@ def _ends_within(deployment: Deployment, seconds: float | None) -> bool:
     return ended
 
 
-def _signal(deployment: Deployment, number: signal.Signals) -> None:
-    """Signal every process of the engine: they share the process group that it was started in."""
-    with suppress(ProcessLookupError):
-        os.killpg(int(deployment.id), number)
+def _ask_to_end(shell: Any) -> None:
+    """Ask the engine alone, as a container engine does: it ends its own processes once its answers are finished."""
+    import psutil
+
+    with suppress(psutil.Error):
+        for engine in shell.children():
+            engine.terminate()
 
 
 def _is_somebody_elses(pid: str) -> bool:

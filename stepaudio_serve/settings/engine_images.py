@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 
@@ -17,6 +18,7 @@ class EngineImage:
     entrypoint: tuple[str, ...]
 
 
+@cache
 def engine_image(name: str) -> EngineImage:
     """The image known under a name: `stepfun`, `upstream` or `rehearsal`."""
     import yaml

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 DEFAULT_MODEL = "Firworks/Step-Audio-R1-nvfp4"
+DEFAULT_MAX_MODEL_LEN = 16384  # tokens; the model card's
 WEEK = 7 * 24 * 3600  # seconds; longer waits are mistakes, and overflow the clocks behind them
 CHAT_TEMPLATES = ("step-audio-r1", "official")
 
@@ -111,7 +112,13 @@ class Settings(BaseModel):
             turns that into a `SettingsError` which says where the value came from.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, validate_default=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        str_strip_whitespace=True,
+        validate_default=True,
+        json_schema_extra={"description": "Settings of stepaudio-serve; sizes in tokens, times in seconds."},
+    )
 
     model: Annotated[Text, Flag("Model", "FOLDER|REPO")] = Field(
         DEFAULT_MODEL, min_length=1, description="Checkpoint: a folder, or the name of a Hub repository on disk."
@@ -136,7 +143,7 @@ class Settings(BaseModel):
         "vllm", description="What serves: vLLM, or the rehearsal engine (no model, no GPU)."
     )
     engine_image: Annotated[Literal["stepfun", "upstream"], Flag("Engine")] = Field(
-        "stepfun", description="Named pair of image and flags."
+        "stepfun", description="Known image; only stepfun's serves Step-Audio-R1 today, upstream is refused."
     )
     image: Annotated[str | None, Flag("Engine", "REF")] = Field(
         None,
@@ -194,7 +201,8 @@ class Settings(BaseModel):
         description="GPUs: all, none, or ids separated by commas.",
     )
     max_model_len: Annotated[PositiveInt | Literal["auto"], Flag("Size", "TOKENS|auto")] = Field(
-        16384, description="Longest prompt and answer together, in tokens."
+        DEFAULT_MAX_MODEL_LEN,
+        description="Longest prompt and answer together, in tokens; auto: 16384, or what a smaller model has.",
     )
     max_num_seqs: Annotated[PositiveInt, Flag("Size", "N")] = Field(32, description="Most requests at a time.")
     max_num_batched_tokens: Annotated[PositiveInt | Literal["auto"], Flag("Size", "TOKENS|auto")] = Field(

@@ -21,7 +21,7 @@ def interruption_deferred() -> Iterator[None]:
     Outside the main thread signals do not arrive, and nothing is done.
 
     Raises:
-        KeyboardInterrupt: after the step, when a signal came during it.
+        KeyboardInterrupt: after the step, when a signal came during it, also where the step itself raised.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -37,8 +37,8 @@ def interruption_deferred() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if came:
-        raise KeyboardInterrupt
+        if came:
+            raise KeyboardInterrupt
 
 
 def _heard() -> tuple[signal.Signals, ...]:

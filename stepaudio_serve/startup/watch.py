@@ -12,7 +12,9 @@ import re
 import threading
 import time
 from collections import deque
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from .phases import INITIAL, Phase, Progress, advance
@@ -24,9 +26,13 @@ if TYPE_CHECKING:
     from ..runtime.deployment import Deployment, Exit, Runtime
 
 LINES_KEPT = 20_000
+"""Far more than a start says: vLLM 0.32 says some hundreds."""
 SLOW_PROBE_SECONDS = 0.5
+"""Between two probes while the engine loads, which takes minutes."""
 FAST_PROBE_SECONDS = 0.03
+"""Between two probes once its log says that the server starts: nobody is to wait for the next one."""
 DRAIN_SECONDS = 0.3
+"""How long the last words of an ended engine are waited for."""
 _LINE_END = re.compile(rb"[\r\n]+")
 
 
@@ -154,7 +160,7 @@ def watch(
     seen: queue.SimpleQueue[_Event] = queue.SimpleQueue()
     hurry, done = threading.Event(), threading.Event()
     for target in (
-        lambda: _read_log(runtime, deployment, seen),
+        lambda: _read_log(runtime, deployment, seen, done),
         lambda: _await_end(runtime, deployment, seen),
         lambda: _await_health(deployment.endpoint, seen, hurry, done),
     ):
@@ -177,10 +183,14 @@ def watch(
         hurry.set()
 
 
-def _read_log(runtime: Runtime, deployment: Deployment, seen: queue.SimpleQueue[_Event]) -> None:
+def _read_log(
+    runtime: Runtime, deployment: Deployment, seen: queue.SimpleQueue[_Event], done: threading.Event
+) -> None:
+    """Read until the log ends, or until its next piece once nobody watches any more."""
     try:
-        for line in lines_of(runtime.logs(deployment, follow=True)):
-            seen.put(_Line(line))
+        with closing(runtime.logs(deployment, follow=True)) as pieces:
+            for line in lines_of(takewhile(lambda _: not done.is_set(), pieces)):
+                seen.put(_Line(line))
     except Exception as error:  # noqa: BLE001 - a log that breaks off is no verdict; the end is awaited apart
         seen.put(_Line(f"(the log broke off: {error})"))
     seen.put(_LogEnd())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,7 @@ def test_r1_on_one_card_that_holds_it_raises_nothing() -> None:
 def test_a_repository_that_is_not_on_disk_is_refused_with_the_download() -> None:
     finding = blocker(facts(checkpoint=ABSENT))
     assert finding.id == "checkpoint-missing"
-    assert finding.fix == "hf download Org/R1 --local-dir '/data/models/R1'"
+    assert finding.fix == "hf download Org/R1 --local-dir /data/models/R1"
     assert "/data/models" in finding.why
     assert "/hub" in finding.why
 
@@ -63,6 +64,29 @@ def test_a_broken_folder_is_refused() -> None:
     finding = blocker(facts(checkpoint=checkpoint(problem="has no config.json")))
     assert finding.id == "checkpoint-broken"
     assert "/models/r1 has no config.json" in finding.what
+
+
+def test_a_broken_repository_is_to_be_fetched_again_itself_and_nothing_into_a_folder_of_the_users() -> None:
+    broken = checkpoint(
+        requested="Org/R1", path=Path("/data/it's/R1"), is_repository=True, problem="has no config.json"
+    )
+    fix = blocker(facts(checkpoint=broken), revision="v2").fix
+    assert shlex.split(fix) == [*("hf", "download", "Org/R1", "--revision", "v2"), *("--local-dir", "/data/it's/R1")]
+    cached = replace(broken, inside="snapshots/abc")
+    assert blocker(facts(checkpoint=cached)).fix == "hf download Org/R1"
+    assert "download" not in blocker(facts(checkpoint=checkpoint(problem="is a file, not a folder"))).fix
+
+
+def test_a_revision_of_a_folder_is_said_to_choose_nothing() -> None:
+    assert levels(revision="v2") == {"revision": "warning"}
+    snapshot = checkpoint(is_repository=True, inside="snapshots/abc")
+    assert levels(facts(31.36, checkpoint=snapshot), revision="v2") == {}
+
+
+def test_a_template_of_the_users_that_the_engine_cannot_use_is_refused() -> None:
+    found = facts(31.36, chat_template="{% for %}")
+    assert blocker(found, chat_template="mine.jinja").id == "template-parses"
+    assert levels(found) == {}
 
 
 def test_a_rehearsal_needs_no_checkpoint() -> None:
@@ -97,7 +121,31 @@ def test_loopback_needs_none(host: str) -> None:
 
 def test_the_model_cards_command_is_open_whatever_its_settings_say() -> None:
     settings = resolve(profile="model-card").settings.model_copy(update={"host": "127.0.0.1"})
-    assert {item.id: item.level for item in findings(settings, R1)} == {"open-to-neighbours": "blocker"}
+    found = {item.id: item for item in findings(settings, R1)}
+    assert {item.id: item.level for item in found.values()} == dict.fromkeys(
+        ("model-card", "open-to-neighbours"), "blocker"
+    )
+    assert "127.0.0.1" not in found["open-to-neighbours"].what
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"guard": True, "api_key_file": Path("/key")},
+        {"api_key": "k"},
+        {"gpu_memory_utilization": 0.5},
+        {"tensor_parallel_size": 2},
+        {"runtime": "process"},
+        {"engine": "rehearsal"},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_the_model_cards_command_refuses_what_it_has_no_place_for(changes: dict[str, Any]) -> None:
+    settings = resolve(profile="model-card").settings.model_copy(update={"insecure": True})
+    assert "model-card" not in {item.id for item in findings(settings, R1)}
+    (refused,) = [item for item in findings(settings.model_copy(update=changes), R1) if item.id == "model-card"]
+    assert refused.level == "blocker"
+    assert all(name in refused.what for name in changes)
 
 
 def test_a_key_that_nobody_would_ask_for_is_refused() -> None:
@@ -122,10 +170,10 @@ def test_an_image_that_does_not_exist_for_the_processor_is_refused() -> None:
 
 
 def test_a_present_image_for_another_processor_is_refused() -> None:
-    (finding,) = check_platform_of(ImageFacts("sha256:1", "amd64", "linux", ()), "mine:1", "arm64")
+    (finding,) = check_platform_of(ImageFacts("sha256:1", "amd64", ()), "mine:1", "arm64")
     assert finding.level == "blocker"
     assert "exec format error" in finding.why
-    assert check_platform_of(ImageFacts("sha256:1", "arm64", "linux", ()), "mine:1", "arm64") == ()
+    assert check_platform_of(ImageFacts("sha256:1", "arm64", ()), "mine:1", "arm64") == ()
 
 
 # ---- GPUs and memory
@@ -197,10 +245,15 @@ def test_a_free_port_raises_nothing() -> None:
 
 
 def test_a_key_file_that_cannot_be_used_is_refused_with_how_to_make_one() -> None:
-    (finding,) = check_key_file("/keys/r1", "it is empty")
-    assert (finding.level, finding.why) == ("blocker", "it is empty")
-    assert "/keys/r1" in finding.fix
+    (finding,) = check_key_file("/my keys/r1", "[Errno 2] No such file or directory")
+    assert finding.level == "blocker"
+    assert finding.fix.endswith("> '/my keys/r1')")
     assert check_key_file("/keys/r1", "") == ()
+
+
+def test_no_fix_writes_a_key_into_a_file_that_is_there() -> None:
+    (finding,) = check_key_file("/home/me/README.md", "line 1 is not a key")
+    assert "README.md" not in finding.fix
 
 
 def test_several_blockers_are_all_found() -> None:

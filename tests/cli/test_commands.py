@@ -42,6 +42,7 @@ def test_config_show_hides_the_key(words: list[str], run_cli: Cli) -> None:
 
 def test_the_users_own_file_comes_after_the_one_here(run_cli: Cli) -> None:
     paths = run_cli("config", "path").stdout.splitlines()
+    assert [item["exists"] for item in run_cli("config", "path", "--json").json["files"]] == [False, False]
     assert [path.endswith("(not there)") for path in paths] == [True, True]
     users = paths[1].removesuffix("  (not there)")
     from pathlib import Path
@@ -67,9 +68,10 @@ def test_config_init_writes_the_defaults_commented_out(run_cli: Cli) -> None:
 def test_config_init_overwrites_only_when_told_to(run_cli: Cli) -> None:
     path = run_cli.folder / "stepaudio.yaml"
     path.write_text("port: 1\n")
-    assert run_cli("config", "init").code == 2
+    refused = run_cli("config", "init")
+    assert (refused.code, "fix  stepaudio-serve config init --force" in refused.stderr) == (2, True)
     assert path.read_text() == "port: 1\n"
-    assert run_cli("config", "init", "--force").code == 0
+    assert run_cli("config", "init", "--force", "--json").json == {"path": "stepaudio.yaml"}
     assert path.read_text() != "port: 1\n"
 
 
@@ -154,6 +156,9 @@ def test_template_show_and_check(run_cli: Cli) -> None:
     (run_cli.folder / "mine.jinja").write_text("{% if %}")
     broken = run_cli("template", "check", "mine.jinja", "--json")
     assert (broken.code, broken.json["ok"]) == (3, False)
+    told = run_cli("template", "check", "mine.jinja")
+    assert (told.stdout.count("✗"), told.stderr) == (1, "")
+    assert told.stdout.endswith("mine.jinja: not usable\n")
 
 
 def test_a_template_that_does_not_exist_is_a_settings_error(run_cli: Cli) -> None:
@@ -220,7 +225,7 @@ def test_diagnose_reads_any_log(run_cli: Cli) -> None:
         assert found["severity"] == "fatal"
         assert found["evidence"]["line"] == 2
         assert found["fix"]
-    assert "fix: " in run_cli("diagnose", "engine.log").stdout
+    assert "\n  fix  " in run_cli("diagnose", "engine.log").stdout
 
 
 def test_a_log_without_a_known_failure_says_so(run_cli: Cli) -> None:

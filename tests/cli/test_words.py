@@ -7,6 +7,7 @@ import os
 import pty
 import signal
 import subprocess
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,8 +35,13 @@ def test_help_names_every_command_and_exit_code(run_cli: Cli) -> None:
     text = run_cli("--help").stdout
     for name in COMMANDS:
         assert f"\n  {name} " in text
-    for code in (0, 2, 3, 4, 5, 6, 7, 130):
-        assert f" {code} " in text
+    for code in (0, 1, 2, 3, 4, 5, 6, 7, 130):
+        assert f" {code} " in " ".join(text.split())
+
+
+@pytest.mark.parametrize("group", ["config", "template", "profiles"])
+def test_no_summary_of_a_subcommand_is_cut(group: str, run_cli: Cli) -> None:
+    assert "..." not in run_cli(group, "--help", env={"COLUMNS": "80"}).stdout.partition("Commands:")[2]
 
 
 def test_the_version_is_said(run_cli: Cli) -> None:
@@ -57,6 +63,7 @@ def test_the_version_is_said(run_cli: Cli) -> None:
         (["wait", "one", "--name", "two"], "two names"),
         (["diagnose", "/no/such/file"], "/no/such/file"),
         (["up", "--attach", "--json"], "--attach"),
+        (["status", "--watch", "--json"], "--watch"),
     ],
 )
 def test_wrong_usage_is_exit_2_with_a_hint_and_no_output(words: list[str], said: str, run_cli: Cli) -> None:
@@ -66,6 +73,19 @@ def test_wrong_usage_is_exit_2_with_a_hint_and_no_output(words: list[str], said:
     assert "Traceback" not in done.stderr
     if "--json" not in words:
         assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (["plan", "--prot", "1"], "stepaudio-serve plan --help"),
+        (["template", "chekc"], "stepaudio-serve template --help"),
+        (["stauts"], "stepaudio-serve --help"),
+    ],
+)
+def test_the_fix_of_wrong_usage_names_the_command(words: list[str], fix: str, run_cli: Cli) -> None:
+    assert f"  fix  {fix}\n" in run_cli(*words).stderr
+    assert run_cli(*words, "--json").json["error"]["fix"] == fix
 
 
 @pytest.mark.parametrize(
@@ -144,6 +164,22 @@ def test_a_reader_that_goes_away_is_no_error(words: list[str], run_cli: Cli) -> 
     assert "BrokenPipe" not in done.stderr
 
 
+@pytest.mark.parametrize("words", [["--help"], ["config", "show"], ["config", "show", "--json"]])
+def test_a_full_disk_is_told_in_one_line(words: list[str], run_cli: Cli) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            run_cli.argv(*words),
+            cwd=run_cli.folder,
+            env=run_cli.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "✗ the output cannot be written\n  why  No space left on device\n"
+
+
 def on_a_terminal(run_cli: Cli, *words: str, **env: str) -> str:
     """What the command writes when stdout is a terminal."""
     ours, its = pty.openpty()
@@ -171,6 +207,14 @@ def test_colours_are_for_terminals_that_want_them(run_cli: Cli) -> None:
     assert "\x1b[" not in on_a_terminal(run_cli, "profiles", "list", NO_COLOR="1")
     assert "\x1b[" not in on_a_terminal(run_cli, "profiles", "list", TERM="dumb")
     assert "\x1b[" not in run_cli("profiles", "list", env={"TERM": "xterm-256color"}).stdout
+
+
+def test_prose_ends_between_words_where_the_terminal_ends_and_what_is_pasted_stays_whole(run_cli: Cli) -> None:
+    said = on_a_terminal(run_cli, "plan", "--model", "Org/" + "R" * 60, COLUMNS="60", NO_COLOR="1").splitlines()
+    assert "planned without a container engine" in " ".join(said)
+    assert any(line.startswith("  fix  hf download") and len(line) > 60 for line in said)
+    notes = said[said.index("Notes") :]
+    assert all(len(line) <= 60 or line.startswith("  fix") or " " not in line.strip() for line in notes)
 
 
 def test_a_stream_without_unicode_gets_words_for_marks(run_cli: Cli) -> None:
@@ -201,6 +245,15 @@ def test_bash_completes_commands_flags_and_choices(run_cli: Cli) -> None:
     assert completed("up", "--max-model") == ["--max-model-len"]
     assert completed("up", "--canary", "st") == ["strict"]
     assert "rtx-5090" in completed("plan", "--profile", "rtx")
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["ask no", "up --model no", "up --chat-template no", "up --api-key-file no", "template check no"],
+)
+def test_files_are_completed_by_the_shell(words: str, run_cli: Cli) -> None:
+    asked = {"_STEPAUDIO_SERVE_COMPLETE": "bash_complete", "COMP_WORDS": f"stepaudio-serve {words}"}
+    assert run_cli(env={**asked, "COMP_CWORD": str(len(words.split()))}).stdout == "file,no\n"
 
 
 # ---- Ctrl-C

@@ -5,7 +5,7 @@ import wave
 
 import pytest
 
-from stepaudio_serve.client.recording import Recording, clips, read_recording, recognise, sniff, unmeasured
+from stepaudio_serve.client.recording import Recording, as_wav, clips, read_recording, recognise, sniff, unmeasured
 from stepaudio_serve.errors import SettingsError
 
 RATE = 8000
@@ -136,3 +136,8 @@ def test_a_wav_without_a_whole_sample_holds_no_sound(data):
 def test_a_wav_that_ends_before_its_header_says_is_measured_by_what_is_there():
     recording = recognise(wav(60)[: 44 + 2 * RATE * 3])
     assert list(clips(recording)) == [recording]
+
+
+def test_a_conversion_never_writes_over_its_source():
+    assert as_wav("a b.m4a") == "ffmpeg -i 'a b.m4a' -ac 1 -ar 16000 'a b.wav'"
+    assert as_wav("dir/talk.wav").endswith(" talk.16k.wav")

@@ -11,7 +11,7 @@ from support.chat_server import BREAK, HANG, as_bytes, finish, piece
 from stepaudio_serve.client.answer import Finish, Text, Thinking
 from stepaudio_serve.client.conversation import user_message
 from stepaudio_serve.client.stream import ask, stream
-from stepaudio_serve.client.wire import Question
+from stepaudio_serve.client.wire import Question, chat_url
 from stepaudio_serve.errors import SettingsError, TimedOutError, UnhealthyError
 
 HELLO = [user_message("Hello?")]
@@ -120,6 +120,12 @@ def test_a_key_that_no_header_can_hold_is_refused(server, key):
 def test_an_endpoint_is_written_with_or_without_its_version(server, suffix):
     server.says(piece("hm</think>yes"), *finish())
     assert ask(Question(server.url + suffix, "m", HELLO)).text == "yes"
+
+
+def test_an_address_without_its_scheme_is_told_with_it():
+    with pytest.raises(SettingsError) as caught:
+        chat_url("10.0.0.7:9821")
+    assert caught.value.fix == "http://10.0.0.7:9821"
 
 
 @pytest.mark.parametrize("endpoint", ["127.0.0.1:9999", "ftp://a", "http://", "http://[::1", ""])

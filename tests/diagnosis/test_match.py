@@ -166,8 +166,15 @@ def test_memory_taken_away_by_the_kernel_is_told_first() -> None:
     assert found[0].evidence is None
 
 
-def test_a_kill_alone_explains_nothing() -> None:
-    assert diagnose(["INFO:     Started server process [1]"], exit_code=137) == ()
+def test_a_kill_that_nothing_explains_came_from_outside_most_likely_for_want_of_memory() -> None:
+    [found] = diagnose(["INFO:     Started server process [1]"], exit_code=137)
+    assert (found.id, found.evidence) == ("killed", None)
+    assert "memory" in found.cause
+    assert "dmesg" in found.fix
+
+
+def test_a_kill_after_a_failure_is_explained_by_the_failure() -> None:
+    assert [one.id for one in diagnose([ENGINE_DEAD], exit_code=137)] == ["engine-dead"]
 
 
 def test_a_progress_bar_drawn_in_the_same_line_does_not_hide_a_failure() -> None:

@@ -105,7 +105,8 @@ def test_not_ready_in_time(rehearsed: Rehearsed) -> None:
     up = rehearsed.up("--ready-timeout", "2", env={"STEPAUDIO_REHEARSAL_LOAD_SECONDS": "600"})
 
     assert up.code == 5
-    assert "--ready-timeout" in up.stderr
+    assert f"up --engine rehearsal --name {rehearsed.name} " in up.stderr
+    assert "--ready-timeout 4" in up.stderr
     assert _stays_stopped(rehearsed)
 
 
@@ -123,7 +124,32 @@ def test_garbage_is_an_error_to_a_strict_canary(rehearsed: Rehearsed) -> None:
     up = rehearsed.up("--canary", "strict", "--json", fail="garbage-answer")
 
     assert (up.code, up.json["error"]["code"]) == (7, "unhealthy")
+    assert f"stepaudio-serve down {rehearsed.name}" in up.json["error"]["fix"]
     assert rehearsed.container["State"]["Running"]
+
+
+@pytest.mark.parametrize(("failure", "canary"), [("garbage-answer", "strict"), ("no-template", "lenient")])
+def test_what_did_not_hear_is_not_handed_over_later(
+    rehearsed: Rehearsed, run_cli: Cli, failure: str, canary: str
+) -> None:
+    assert rehearsed.up("--canary", canary, fail=failure).code == 7
+
+    assert rehearsed.container["HostConfig"]["RestartPolicy"]["Name"] == "no"
+    seen = rehearsed.status()
+    assert seen["health"] == "healthy"
+    assert seen["detail"].startswith("not handed over")
+    assert run_cli("wait", rehearsed.name).code == 7
+    assert rehearsed.up("--canary", canary, fail=failure).code == 7
+
+
+def test_what_was_taken_down_meanwhile_is_no_failure(rehearsed: Rehearsed, run_cli: Cli) -> None:
+    starting = rehearsed.start(env={"STEPAUDIO_REHEARSAL_LOAD_SECONDS": "12"})
+    eventually(lambda: rehearsed.phase() == "loading", "the engine to load")
+    assert run_cli("down", rehearsed.name).code == 0
+
+    _, words = starting.communicate(timeout=60)
+    assert starting.returncode == 6
+    assert "was taken down meanwhile" in words
 
 
 def test_no_canary_is_asked_when_it_is_off(rehearsed: Rehearsed) -> None:

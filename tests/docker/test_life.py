@@ -152,6 +152,11 @@ def test_no_such_deployment(run_cli: Cli, rehearsed: Rehearsed) -> None:
     assert json.loads(run_cli("status", UNKNOWN, "--json").stdout)["error"]["code"] == "no-such-deployment"
 
 
+def test_a_name_that_is_nobodys_is_answered_with_those_that_there_are(rehearsed: Rehearsed, run_cli: Cli) -> None:
+    assert rehearsed.up("--no-wait").code == 0
+    assert rehearsed.name in run_cli("down", UNKNOWN, "--json").json["error"]["why"]
+
+
 def test_an_abbreviated_container_id_is_no_name(rehearsed: Rehearsed, run_cli: Cli) -> None:
     assert rehearsed.up("--no-wait").code == 0
     assert run_cli("status", rehearsed.container["Id"][:12]).code == 6

@@ -37,6 +37,8 @@ def test_pulled_with_progress(rehearsed: Rehearsed, published: str) -> None:
     os.killpg(interrupted.pid, signal.SIGINT)
     assert interrupted.wait(60) == 130
     assert rehearsed.leaves_nothing()
+    if rehearsed.docker.images.list(name=published):  # the pull was faster than the interruption
+        rehearsed.docker.images.remove(published)
 
     up = rehearsed.up("--image", published)
     assert up.code == 0, up.stderr

@@ -111,6 +111,7 @@ def test_a_name_taken_by_a_foreign_container(rehearsed: Rehearsed, run_cli: Cli,
     assert (up.code, up.json["error"]["code"]) == (3, "refused")
     assert rehearsed.name in up.json["error"]["what"]
     assert rehearsed.up("--replace").code == 3
+    assert rehearsed.up("--dry-run").code == 3
     for command in ("down", "restart", "logs", "status", "wait"):
         outcome = run_cli(command, rehearsed.name)
         assert (command, outcome.code) == (command, 6)
@@ -120,3 +121,18 @@ def test_a_name_taken_by_a_foreign_container(rehearsed: Rehearsed, run_cli: Cli,
     assert rehearsed.container["State"]["StartedAt"] == began
     assert rehearsed.container["State"]["Running"]
     assert rehearsed.files() == []
+
+
+def test_a_name_taken_in_the_other_runtime(rehearsed: Rehearsed, run_cli: Cli) -> None:
+    assert rehearsed.up().code == 0
+    twin = ("up", "--engine", "rehearsal", "--runtime", "process", "--name", rehearsed.name, "--port")
+    up = run_cli(*twin, str(rehearsed.port + 1), "--json")
+
+    assert up.code == 3
+    assert "in the docker runtime" in up.json["error"]["what"]
+    assert run_cli("down", rehearsed.name).code == 0
+    assert run_cli(*twin, str(rehearsed.port), env={"STEPAUDIO_REHEARSAL_LOAD_SECONDS": "0"}).code == 0
+    again = rehearsed.up("--json")
+    assert again.code == 3
+    assert "in the process runtime" in again.json["error"]["what"]
+    assert run_cli("down", rehearsed.name).code == 0

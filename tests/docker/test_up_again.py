@@ -60,6 +60,13 @@ def test_another_plan_is_refused_with_what_differs(rehearsed: Rehearsed) -> None
     assert command[command.index("--max-model-len") + 1] == "8192"
 
 
+def test_it_can_be_replaced_on_its_own_port_at_another_address(rehearsed: Rehearsed) -> None:
+    assert rehearsed.up().code == 0
+
+    replaced = rehearsed.up("--host", "0.0.0.0", "--insecure", "--replace")
+    assert replaced.code == 0, replaced.stderr
+
+
 def test_another_key_is_another_plan(rehearsed: Rehearsed, run_cli: Cli) -> None:
     assert rehearsed.up(env={"STEPAUDIO_API_KEY": "first-key"}).code == 0
 

@@ -139,6 +139,16 @@ def test_of_the_hubs_cache_the_whole_repository_is_mounted(tmp_path: Path) -> No
     assert found.weights_bytes == 1000
 
 
+def test_a_path_into_the_hubs_cache_mounts_the_whole_repository_too(tmp_path: Path) -> None:
+    folder = snapshot(tmp_path, "abc")
+    (tmp_path / "r1").symlink_to(folder)
+    for path in (folder, tmp_path / "r1"):
+        found = find(path, tmp_path)
+        assert (found.path, found.is_repository) == (path, False)
+        assert found.mount_source == tmp_path / "hub" / "models--Org--R1"
+        assert found.inside == "snapshots/abc"
+
+
 def test_a_revision_is_a_branch_or_a_commit(tmp_path: Path) -> None:
     snapshot(tmp_path, "abc")
     snapshot(tmp_path, "def", ref="v2")

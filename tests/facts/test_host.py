@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import socket
 from pathlib import Path
 
 import pytest
 
-from stepaudio_serve.facts.engine import is_remote, unavailable
+from stepaudio_serve.facts.engine import engine_address, is_remote, unavailable
 from stepaudio_serve.facts.gather import key_file_problem
 from stepaudio_serve.facts.host import folders, port_holder
 
@@ -34,6 +36,9 @@ def test_an_address_that_is_not_this_machines_is_not_a_held_port() -> None:
 
 def test_the_hubs_own_variables_move_its_cache(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_HUB_CACHE", raising=False)
+    monkeypatch.delenv("HF_HOME", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
+    assert folders().hub_cache == Path("/caches/huggingface/hub")
     monkeypatch.setenv("HF_HOME", "/hf")
     assert folders().hub_cache == Path("/hf/hub")
     monkeypatch.setenv("HF_HUB_CACHE", "/cache")
@@ -50,6 +55,20 @@ def test_an_engine_on_another_machine_is_remote(url: str) -> None:
 )
 def test_an_engine_on_this_machine_is_not_remote(url: str) -> None:
     assert not is_remote(url)
+
+
+def test_a_docker_context_tells_where_its_engine_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "contexts" / "meta" / hashlib.sha256(b"box").hexdigest()
+    folder.mkdir(parents=True)
+    (tmp_path / "config.json").write_text('{"currentContext": "box"}')
+    endpoints = {"docker": {"Host": "ssh://me@box", "SkipTLSVerify": False}}
+    (folder / "meta.json").write_text(json.dumps({"Name": "box", "Metadata": {}, "Endpoints": endpoints}))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    monkeypatch.delenv("DOCKER_HOST", raising=False)
+    monkeypatch.delenv("DOCKER_CONTEXT", raising=False)
+    assert is_remote(engine_address())
+    monkeypatch.setenv("DOCKER_HOST", "unix:///run/mine.sock")
+    assert engine_address() == "unix:///run/mine.sock"
 
 
 @pytest.mark.parametrize(

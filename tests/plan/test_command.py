@@ -33,6 +33,7 @@ def test_the_defaults() -> None:
         *("--port", "9999"),
         *("--max-model-len", "16384"),
         *("--max-num-seqs", "32"),
+        *("--gpu-memory-utilization", "0.9"),
         *("--chat-template", "/files/chat_template.jinja"),
         *("--generation-config", "/files/generation_config"),
         *("--interleave-mm-strings", "--trust-remote-code"),

@@ -52,7 +52,7 @@ def test_a_file_is_named_and_its_folder_is_not() -> None:
 def test_every_change_of_hash_has_a_difference_to_show() -> None:
     changes: list[dict[str, Any]] = [
         {"port": 1}, {"gpus": "0,1"}, {"guard": False}, {"stop_grace": 1}, {"restart": "no"}, {"image": "other"},
-        {"engine_args": ("--seed", "1")}, {"api_key": "k"}, {"ready_timeout": 5}, {"trust_remote_code": "off"},
+        {"engine_args": ("--seed", "1")}, {"api_key": "k"}, {"trust_remote_code": "off"},
     ]  # fmt: skip
     base = make_plan(Settings(), facts())
     for change in changes:

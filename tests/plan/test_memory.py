@@ -60,6 +60,14 @@ def test_an_rtx_5090_holds_one_full_context() -> None:
     assert 1 <= memory.concurrency < 2
 
 
+def test_what_is_not_known_is_said() -> None:
+    absent = checkpoint(requested="Org/R1", weights_bytes=0, text=None, problem="is not on this disk")
+    sizes = {"max_model_len": 16384, "tensor_parallel": 1}
+    known = estimate(Settings(), absent, (), absence="no NVIDIA driver is installed", **sizes)
+    assert known.unknown == "the checkpoint Org/R1 is not on this disk; no NVIDIA driver is installed"
+    assert budget(RTX_5090).unknown == ""
+
+
 def test_24_gb_do_not_suffice() -> None:
     memory = budget(24.0)
     assert memory.fits is False

@@ -32,6 +32,11 @@ def test_the_template_is_inline() -> None:
     assert "{{ messages }}" in make_plan(CARD, facts()).command
 
 
+def test_an_automatic_context_becomes_a_number() -> None:
+    command = make_plan(CARD.model_copy(update={"max_model_len": "auto"}), facts()).command
+    assert command[command.index("--max-model-len") + 1] == "16384"
+
+
 def test_a_snapshot_of_the_hubs_cache_is_served_from_inside_its_repository() -> None:
     found = checkpoint(mount_source=Path("/hub/models--Org--R1"), inside="snapshots/abc")
     plan = make_plan(CARD, facts(checkpoint=found))

@@ -30,7 +30,7 @@ def test_the_keys_that_others_read_are_there() -> None:
     assert document["ports"] == [{"host_ip": "127.0.0.1", "host_port": 9999, "container_port": 9999}]
     assert document["memory"].keys() == {
         "fits", "weights_gib", "kv_cache_gib", "kv_bytes_per_token", "kv_tokens", "concurrency", "audio_seconds",
-        "max_num_batched_tokens",
+        "max_num_batched_tokens", "unknown",
     }  # fmt: skip
     assert all(note.keys() == {"id", "what", "why"} for note in document["notes"])
 
@@ -81,6 +81,10 @@ def test_the_hash_changes_with_anything_that_is_started(changes: dict[str, Any])
 def test_the_hash_does_not_change_with_what_is_only_said() -> None:
     aside = replace(plan(), notes=(Note("x", "x", "x"),), labels={}, memory=replace(plan().memory, kv_tokens=1))
     assert aside.hash == plan().hash
+
+
+def test_a_longer_wait_for_the_start_is_no_other_plan() -> None:
+    assert plan(ready_timeout=3600).hash == plan(ready_timeout=60).hash
 
 
 def test_labels_find_and_restart_a_deployment() -> None:

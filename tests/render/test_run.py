@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ import pytest
 from support.facts import checkpoint, engine, facts
 
 from stepaudio_serve.plan.build import make_plan
-from stepaudio_serve.render.run import run_command, run_files
+from stepaudio_serve.render.run import files_in_place, labels_file, run_command, run_files
 from stepaudio_serve.settings.options import Settings
+from stepaudio_serve.settings.sources import resolve
 
 if TYPE_CHECKING:
     from stepaudio_serve.facts.gather import Facts
@@ -44,6 +46,7 @@ def test_every_part_of_the_plan_is_there() -> None:
     assert check is not None
     assert values(made, "--name") == [made.name]
     assert values(made, "--publish") == ["127.0.0.1:9999:9999"]
+    assert values(made, "--label-file") == [str(labels_file(made))]
     assert values(made, "--env") == [f"{key}={value}" for key, value in made.environment.items()]
     assert values(made, "--mount") == [
         f"type={mount.kind},source={mount.source},target={mount.target}{',readonly' if mount.read_only else ''}"
@@ -77,9 +80,10 @@ def test_gpus_by_cdi() -> None:
 
 
 def test_paths_with_spaces_quotes_and_commas_survive_the_shell() -> None:
-    odd = Path("/my models/it's, r1 ü")
+    odd = Path("""/my models/it's, a "real" r1 ü""")
     made = plan(facts(checkpoint=checkpoint(path=odd, mount_source=odd)))
-    assert f'type=bind,"source={odd}",target=/Step-Audio-R1,readonly' in values(made, "--mount")
+    (fields,) = csv.reader(values(made, "--mount")[:1])  # the flag's value is one line of CSV
+    assert fields == ["type=bind", f"source={odd}", "target=/Step-Audio-R1", "readonly"]
 
 
 def test_an_ipv6_address_is_bracketed() -> None:
@@ -100,7 +104,25 @@ def test_each_flag_stands_on_a_line_of_its_own() -> None:
     assert "  --max-model-len 16384 \\" in lines
 
 
-# ---- written to a folder
+# ---- its files
+
+
+def test_the_labels_are_in_a_file_as_docker_reads_it() -> None:
+    made = plan()
+    lines = files_in_place(made)[labels_file(made)].splitlines()
+    assert dict(line.split("=", 1) for line in lines) == dict(made.labels)
+    assert labels_file(plan(port=1)) != labels_file(made)
+
+
+def test_the_files_are_where_the_line_looks_for_them() -> None:
+    made = plan()
+    assert files_in_place(made).items() >= {
+        (Path(made.files_source) / path, text) for path, text in made.files.items()
+    }  # fmt: skip
+
+
+def test_the_model_cards_command_has_none() -> None:
+    assert files_in_place(make_plan(resolve(profile="model-card").settings, R1)) == {}
 
 
 @pytest.mark.parametrize("settings", [{}, {"runtime": "process"}])
@@ -108,6 +130,8 @@ def test_the_script_looks_for_its_files_where_they_are_written(settings: dict[st
     made = plan(**settings)
     files = run_files(made, Path("/out put"))
     script = files.pop("run.sh")
+    assert (files.pop("labels", None) is not None) is (made.runtime == "docker")
+    assert ("/out put/labels" in script) is (made.runtime == "docker")
     assert {path.removeprefix("engine/") for path in files} == made.files.keys()
     assert made.files_source not in script
     assert "/out put/engine" in script

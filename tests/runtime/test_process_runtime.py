@@ -17,7 +17,7 @@ import psutil
 import pytest
 from support.facts import facts
 
-from stepaudio_serve.errors import RefusedError, SettingsError
+from stepaudio_serve.errors import NoSuchDeploymentError, RefusedError, SettingsError
 from stepaudio_serve.plan.build import make_plan
 from stepaudio_serve.runtime.deployment import Exit, NameTakenError, find_settled
 from stepaudio_serve.runtime.process import ProcessRuntime
@@ -214,6 +214,23 @@ def test_a_followed_log_comes_as_it_is_written_and_ends_with_the_engine(runtime:
     assert b"".join(pieces) == b"two\n"
 
 
+@pytest.mark.parametrize("lines", [0, 1, 7, 30_000, 40_000, 50_000])
+def test_the_tail_is_read_from_the_end(runtime: ProcessRuntime, lines: int) -> None:
+    deployment = started(runtime, "seq 40000; printf 'half a line'")
+    runtime.wait(deployment)
+    whole = [*map(str, range(1, 40_001)), "half a line"]
+    assert log(runtime, deployment, tail=lines).splitlines() == (whole[-lines:] if lines else [])
+
+
+def test_what_was_removed_meanwhile_has_no_log_and_is_not_handed_over(runtime: ProcessRuntime) -> None:
+    deployment = started(runtime, SLEEP)
+    runtime.remove(deployment)
+    with pytest.raises(NoSuchDeploymentError, match="taken down"):
+        next(runtime.logs(deployment))
+    with pytest.raises(NoSuchDeploymentError, match="taken down"):
+        runtime.hand_over(deployment)
+
+
 def test_times_are_not_known_and_said_so(runtime: ProcessRuntime) -> None:
     deployment = started(runtime, SLEEP)
     with pytest.raises(SettingsError, match="--since"):
@@ -247,6 +264,14 @@ def test_a_stop_lets_the_engine_finish(runtime: ProcessRuntime) -> None:
     runtime.stop(deployment, 20)
     assert log(runtime, deployment).endswith("drained\n")
     assert (found(runtime).state, found(runtime).exit_code) == ("exited", 0)
+
+
+def test_a_stop_asks_the_engine_and_not_its_own_processes(runtime: ProcessRuntime) -> None:
+    core = "(trap 'echo core asked' TERM; echo up; while :; do sleep 0.02; done) &"
+    script = f"{core} trap 'echo drained; kill -9 $!; exit 0' TERM; while :; do sleep 0.02; done"
+    deployment = says_up(runtime, started(runtime, script))
+    runtime.stop(deployment, 20)
+    assert log(runtime, deployment) == "up\ndrained\n"
 
 
 def test_after_the_grace_the_whole_group_is_killed(runtime: ProcessRuntime) -> None:

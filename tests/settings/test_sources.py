@@ -126,6 +126,28 @@ def test_a_wrong_value_is_named_with_its_origin_and_what_is_allowed(name: str, v
         assert f"({variable})" in refused(environ={variable: value}).what
 
 
+@pytest.mark.parametrize(
+    ("flags", "environ", "text", "fix"),
+    [
+        ({"port": "x"}, {}, "", "--port 9999"),
+        ({"engine": "vlm"}, {}, "", "--engine vllm"),
+        ({}, {"STEPAUDIO_GPUS": "al"}, "", "STEPAUDIO_GPUS=all"),
+        ({}, {}, "canary: strikt", "canary: strict"),
+        ({"name": "../x", "port": "x"}, {}, "", "--name step-audio-r1   --port 9999"),
+        ({"engine_args": ("--port", "8080")}, {}, "", "--port 8080   (before the --)"),
+        ({"engine_args": ("--max-model-len=4096",)}, {}, "", "--max-model-len 4096   (before the --)"),
+    ],
+)
+def test_the_fix_is_what_to_write_in_its_place(
+    flags: dict[str, object], environ: dict[str, str], text: str, fix: str, written: WriteFile
+) -> None:
+    assert refused(flags, environ=environ, file=written(text)).fix == fix
+
+
+def test_an_empty_value_is_called_empty(written: WriteFile) -> None:
+    assert refused(file=written("port:\n")).what.startswith("port is empty (")
+
+
 def test_every_wrong_value_is_named_at_once(written: WriteFile) -> None:
     error = refused({"port": "0"}, environ={"STEPAUDIO_CANARY": "x"}, file=written("gpus: al\n"))
     lines = error.what.splitlines()
@@ -245,6 +267,29 @@ def test_a_file_that_is_not_text_is_refused(tmp_path: Path) -> None:
     assert "cannot be read" in refused(file=path).what
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'api_key: "top-secret\n',
+        "api_key: *top-secret\n",
+        "api_key: !top-secret x\n",
+        "api_key: !!int top-secret\n",
+        "name: !top-secret x\n",
+    ],
+)
+def test_a_broken_file_is_refused_without_showing_what_may_be_a_key(text: str, written: WriteFile) -> None:
+    path = written(f"port: 1\n{text}")
+    error = refused(file=path)
+    assert "top-secret" not in f"{error.what} {error.why} {error.fix}"
+    assert str(path) in error.what
+    assert "unicode string" not in error.why
+
+
+def test_a_folder_in_place_of_the_file_is_refused_in_words(tmp_path: Path) -> None:
+    error = refused(file=tmp_path)
+    assert (error.why, error.fix) == ("Is a directory", f"ls -ld {tmp_path}")
+
+
 @given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=60))
 def test_any_text_in_a_file_is_settings_or_a_settings_error(
     text: str, tmp_path_factory: pytest.TempPathFactory
@@ -273,6 +318,13 @@ def test_an_engine_argument_that_contradicts_a_setting_is_refused(argument: str,
     error = refused({"engine_args": ("--enforce-eager", argument)})
     assert f"contradicts the setting {owner}" in error.what
     assert owner.replace("_", "-") in error.fix
+
+
+@pytest.mark.parametrize("words", [("--api-key=top-secret",), ("--api-key", "top-secret")])
+def test_a_key_among_the_engine_arguments_is_not_repeated(words: tuple[str, ...]) -> None:
+    error = refused({"engine_args": words})
+    assert "top-secret" not in f"{error.what} {error.why} {error.fix}"
+    assert "--api-key-file FILE" in error.fix
 
 
 def test_other_engine_arguments_pass_through() -> None:

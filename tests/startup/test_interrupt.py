@@ -37,6 +37,16 @@ def test_an_error_of_the_step_is_raised_as_it_is() -> None:
         raise LookupError
 
 
+def test_a_signal_during_a_step_that_raises_is_not_lost() -> None:
+    def step() -> None:
+        with interruption_deferred():
+            os.kill(os.getpid(), signal.SIGINT)
+            raise LookupError
+
+    with pytest.raises(KeyboardInterrupt):
+        step()
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_each_signal_ends_the_work_as_ctrl_c_does(number: signal.Signals) -> None:
     def work() -> None:

@@ -18,7 +18,7 @@ from stepaudio_serve.startup.phases import Phase, Progress
 from stepaudio_serve.startup.watch import Outcome, lines_of, watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from stepaudio_serve.plan.plan import Plan
 
@@ -32,6 +32,7 @@ class Engine:
     pieces: queue.SimpleQueue[bytes | None] = field(default_factory=queue.SimpleQueue)
     ended: queue.SimpleQueue[Exit | Exception] = field(default_factory=queue.SimpleQueue)
     log_error: Exception | None = None
+    log_left: threading.Event = field(default_factory=threading.Event)
 
     def says(self, *pieces: bytes) -> Engine:
         for piece in pieces:
@@ -45,9 +46,12 @@ class Engine:
 
     def logs(
         self, deployment: Deployment, *, follow: bool = False, tail: int | None = None, since: float | None = None
-    ) -> Iterator[bytes]:
-        while (piece := self.pieces.get()) is not None:
-            yield piece
+    ) -> Generator[bytes, None, None]:
+        try:
+            while (piece := self.pieces.get()) is not None:
+                yield piece
+        finally:
+            self.log_left.set()
         if self.log_error:
             raise self.log_error
 
@@ -131,6 +135,14 @@ def test_the_first_healthy_answer_ends_the_watch() -> None:
     assert before < outcome.healthy_at <= time.monotonic()
     assert outcome.progress.phase in {Phase.SERVING, Phase.READY}
     assert seen == list(outcome.lines)
+
+
+def test_after_the_watch_the_log_is_left_at_its_next_line() -> None:
+    engine = Engine()
+    with endpoint(200) as at:
+        assert watched(engine, at)[0].result == "ready"
+    engine.says(b"GET /health\n")
+    assert engine.log_left.wait(20)
 
 
 def test_an_engine_that_says_nothing_can_be_ready_too() -> None:

@@ -38,7 +38,6 @@ ENGINE = EngineFacts(
     architecture="amd64",
     is_podman=False,
     is_remote=False,
-    rootless=False,
     runtimes=("nvidia", "runc"),
     cdi_nvidia=False,
 )
@@ -61,7 +60,7 @@ def cards(sizes_gib: Sequence[float]) -> Gpus:
         Gpu(index, f"card {index}", f"GPU-{index:04}", round(size * 1024), round(size * 1024), "12.0")
         for index, size in enumerate(sizes_gib)
     )
-    return Gpus(tuple(found), driver_version="580.65")
+    return Gpus(tuple(found))
 
 
 def facts(*sizes_gib: float, **changes: Any) -> Facts:

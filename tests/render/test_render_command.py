@@ -1,0 +1,54 @@
+"""`render` and `plan` as commands: what they write, what they refuse, what they say of the checks."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from support.cli import Cli
+
+NO_DOCKER = {"DOCKER_HOST": "unix:///nonexistent"}
+
+
+def test_a_printed_line_has_its_files_where_it_looks_for_them(run_cli: Cli) -> None:
+    words = shlex.split(run_cli("render", "run", env=NO_DOCKER).stdout)
+    (ours,) = [word for word in words if word.endswith(",target=/opt/stepaudio,readonly")]
+    folder = Path(ours.split(",")[1].removeprefix("source="))
+    assert (folder / "chat_template.jinja").is_file()
+    assert Path(words[words.index("--label-file") + 1]).is_file()
+
+
+def test_a_plan_says_how_to_get_the_files_and_writes_none(run_cli: Cli) -> None:
+    shown = run_cli("plan", env=NO_DOCKER).stdout
+    assert "stepaudio-serve render run" in shown
+    assert not [path for path in Path(run_cli.environment["XDG_STATE_HOME"]).rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("form", ["run", "compose"])
+def test_a_key_that_is_in_no_file_is_not_rendered(form: str, run_cli: Cli) -> None:
+    done = run_cli("render", form, "-o", "out", env={**NO_DOCKER, "STEPAUDIO_API_KEY": "top-secret"})
+    assert done.code == 2
+    assert "--api-key-file" in done.stderr
+    assert "top-secret" not in done.stderr
+    assert not (run_cli.folder / "out").exists()
+
+
+def test_compose_has_no_process(run_cli: Cli) -> None:
+    done = run_cli("render", "compose", "--runtime", "process", "-o", "out")
+    assert (done.code, "--runtime docker" in done.stderr) == (2, True)
+    assert not (run_cli.folder / "out").exists()
+
+
+def test_the_findings_are_in_the_plans_document(run_cli: Cli) -> None:
+    done = run_cli("plan", "--json", env=NO_DOCKER)
+    assert done.code == 0
+    assert "checkpoint-missing" in {finding["id"] for finding in done.json["findings"]}
+    assert "is not on this disk" in done.json["memory"]["unknown"]
+
+
+def test_what_is_not_known_about_memory_is_explained(run_cli: Cli) -> None:
+    assert "Step-Audio-R1-nvfp4 is not on this disk" in run_cli("plan", env=NO_DOCKER).stdout.split("Memory")[1]
