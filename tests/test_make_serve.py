@@ -28,7 +28,7 @@ def cli(run_cli: Cli) -> Iterator[Cli]:
 def start(cli: Cli, *words: str, **env: str) -> subprocess.Popen[str]:
     environment: Mapping[str, str] = {**cli.environment, **QUICK, **env}
     pipe = subprocess.PIPE
-    command = [sys.executable, SCRIPT, *words]
+    command = [sys.executable, str(SCRIPT), *words]
     return subprocess.Popen(command, cwd=cli.folder, env=environment, stdout=pipe, stderr=pipe, text=True)
 
 

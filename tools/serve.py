@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import click
@@ -58,7 +59,7 @@ def command(engine_args: tuple[str, ...], /, **flags: Any) -> None:
     with observer_for(attached=False) as observer:
         launched = up(settings, observer=observer)
     deployment = launched.status.deployment
-    clip = files("stepaudio_serve.startup") / "canary.wav"
+    clip = Path(str(files("stepaudio_serve.startup") / "canary.wav"))
     answer = ask(
         Question(
             endpoint=deployment.endpoint,

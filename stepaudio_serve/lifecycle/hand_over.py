@@ -134,8 +134,8 @@ def _judge(canary: CanaryResult | None, settings: Settings, name: str) -> None:
     if canary is None:
         return
     fix = (
-        f"stepaudio-serve logs {name} --tail 50   (it keeps running: `stepaudio-serve wait {name}` asks again, "
-        f"`stepaudio-serve down {name}` ends it)"
+        f"stepaudio-serve logs {name} --tail 50   # it keeps running: stepaudio-serve wait {name} asks again, "
+        f"stepaudio-serve down {name} ends it"
     )
     if canary.heard is None:
         raise UnhealthyError(

@@ -64,7 +64,7 @@ def existing_deployment(prepared: Prepared) -> Deployment | None:
         raise RefusedError(
             f"there is a deployment `{plan.name}` already, in the {other.runtime} runtime",
             why="a name means one deployment, whatever it runs in",
-            fix=f"stepaudio-serve down {plan.name}   (or another --name)",
+            fix=f"stepaudio-serve down {plan.name}   # or another --name",
         )
     return found
 

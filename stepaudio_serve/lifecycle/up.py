@@ -103,7 +103,7 @@ def _differs(prepared: Prepared, changed: tuple[Difference, ...], *, attached: b
     return PlanDiffersError(
         f"`{prepared.plan.name}` is already there, from another plan",
         differences=changed,
-        fix=f"{up_command(prepared.settings.to_label(), *how)}   (or another --name and --port)",
+        fix=f"{up_command(prepared.settings.to_label(), *how)}   # or another --name and --port",
     )
 
 

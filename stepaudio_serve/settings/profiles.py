@@ -38,7 +38,7 @@ def load_profile(name: str) -> Profile:
 
     names = profile_names()
     if name not in names:
-        from .sources import nearest
+        from .wording import nearest
 
         raise SettingsError(
             f"there is no profile `{name}`" + nearest(name, names),

@@ -5,12 +5,10 @@ The source of each value is kept, so that an error can name it and `config show`
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import re
 import shlex
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 
 from ..errors import SettingsError
-from .declared import ENVIRONMENT_PREFIX, Option, option, options
+from .declared import ENVIRONMENT_PREFIX, option, options
 from .options import Settings, owned_flag
 from .profiles import load_profile
+from .wording import as_setting, example, in_its_place, nearest, wrong_value
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
 FILE_NAME = "stepaudio.yaml"
-LONGEST_SHOWN = 80  # characters of a wrong value
 RESERVED_VARIABLES = ("STEPAUDIO_PROFILE", "STEPAUDIO_REQUIRE")
 RESERVED_PREFIXES = ("STEPAUDIO_REHEARSAL_", "STEPAUDIO_GUARD_", "STEPAUDIO_TEST")
 
@@ -170,7 +168,7 @@ def from_file(path: Path) -> dict[str, Given]:
         except (yaml.YAMLError, ValueError, TypeError) as error:
             why = "it is not what its YAML tag or form says" if key == "api_key" else _yaml_problem(error)
             raise SettingsError(
-                f"{place}: the value of `{key}` cannot be read", why=why, fix=f"{key}: {_example(option(key))}"
+                f"{place}: the value of `{key}` cannot be read", why=why, fix=f"{key}: {example(option(key))}"
             ) from error
         given[key] = Given(value, Origin("file", place))
     return given
@@ -184,116 +182,21 @@ def _yaml_problem(error: Exception) -> str:
     return f"line {mark.line + 1}: {unquoted}" if mark else unquoted
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """` - did you mean X?`, or nothing when no known word is close."""
-    close = _closest(word, known)
-    return f" - did you mean {close}?" if close else ""
-
-
-def _closest(word: str, known: Iterable[str]) -> str:
-    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
-
-
 def _validate(merged: Mapping[str, Given]) -> Settings:
     try:
         settings = Settings.model_validate({name: given.value for name, given in merged.items()})
     except ValidationError as error:
-        problems = list(dict.fromkeys(_problem(item, merged) for item in error.errors(include_url=False)))
+        problems = list(dict.fromkeys(wrong_value(item, merged) for item in error.errors(include_url=False)))
         names = dict.fromkeys(str(item["loc"][0]) for item in error.errors(include_url=False) if item["loc"])
-        fixes = [_fix(option(name), merged[name]) for name in names]
+        fixes = [in_its_place(option(name), merged[name]) for name in names]
         raise SettingsError("\n".join(problems), fix="   ".join(fixes) or "unset one of them") from error
     for argument, after in itertools.zip_longest(settings.engine_args, settings.engine_args[1:], fillvalue=""):
         if owner := owned_flag(argument):
-            flag, _, value = argument.partition("=")
-            value = value or ("" if after.startswith("-") else after)
+            flag = argument.partition("=")[0]
             place = merged["engine_args"].origin.place
             raise SettingsError(
                 f"engine argument `{flag}` ({place}) contradicts the setting {owner}",
                 why="the plan sets it; two values for one flag would leave it to chance which one counts",
-                fix=f"{_as_flag(option(owner), value)}   (before the --)",
+                fix=f"{as_setting(option(owner), argument, after)}   (before the --)",
             )
     return settings
-
-
-def _as_flag(declared: Option, value: str) -> str:
-    """How the command line says a setting; a secret's value is never repeated."""
-    if declared.is_switch:
-        return declared.flag_name
-    secret = declared.name in {"api_key", "api_key_file"}
-    return f"{declared.flag_name} {shlex.quote(value) if value and not secret else _example(declared)}"
-
-
-def _fix(declared: Option, given: Given) -> str:
-    """The wrong setting as it could be written where it was written: the nearest spelling, else an example."""
-    value = _closest(given.value, _words(declared.name)) if isinstance(given.value, str) else ""
-    value = value or _example(declared)
-    if declared.name == "engine_args":
-        return "-- --enforce-eager"
-    if given.origin.source == "flag":
-        return declared.flag_name if declared.is_switch else f"{declared.flag_name} {value}"
-    return f"{declared.variable}={value}" if given.origin.source == "environment" else f"{declared.name}: {value}"
-
-
-def _example(declared: Option) -> str:
-    """A value that is allowed, or what stands for one where there is no default."""
-    if declared.is_switch:
-        return "on" if declared.default else "off"
-    examples = _schema()[declared.name].get("examples", ())
-    return str(next(iter(examples), declared.default or declared.metavar))
-
-
-@cache
-def _schema() -> dict[str, Any]:
-    return dict(Settings.model_json_schema()["properties"])
-
-
-def _kinds(name: str) -> list[Mapping[str, Any]]:
-    """The kinds of value that a setting takes, as its schema tells them."""
-    schema = _schema()[name]
-    return [part for part in schema.get("anyOf", [schema]) if part.get("type") != "null"]
-
-
-def _words(name: str) -> list[str]:
-    """The words that a setting takes, and examples of its values."""
-    words = [word for kind in _kinds(name) for word in kind.get("enum", [kind.get("const")]) if word]
-    return [*_schema()[name].get("examples", ()), *words]
-
-
-def _problem(item: Any, merged: Mapping[str, Given]) -> str:
-    if not item["loc"]:  # of the settings together: the two keys
-        places = " and ".join(merged[name].origin.place for name in ("api_key", "api_key_file"))
-        return f"{item['ctx']['error']} (from {places})"
-    name = str(item["loc"][0])
-    value, origin = merged[name].value, merged[name].origin
-    said = f" = {'********' if name == 'api_key' else _short(repr(value))}" if value is not None else " is empty"
-    suggestion = nearest(value, _words(name)) if isinstance(value, str) else ""
-    return f"{name}{said} ({origin.place}): {_allowed(option(name), item)}{suggestion}"
-
-
-def _allowed(declared: Option, item: Mapping[str, Any]) -> str:
-    if declared.choices:
-        return "allowed are " + ", ".join(declared.choices)
-    if declared.is_switch:
-        return "allowed are on and off"
-    reason = f"{item['ctx']['error']}; " if item["type"] == "value_error" else ""
-    if examples := _schema()[declared.name].get("examples"):
-        return f"{reason}allowed: {declared.metavar}, for example " + ", ".join(examples)
-    return f"{reason}allowed: " + " or ".join(map(_kind, _kinds(declared.name)))
-
-
-def _kind(part: Mapping[str, Any]) -> str:
-    if "const" in part:
-        return str(part["const"])
-    if part.get("type") == "array":
-        return "words, as on a command line"
-    if part.get("type") not in {"integer", "number"}:
-        return "text that is not empty"
-    noun = "a whole number" if part["type"] == "integer" else "a number"
-    low = [f"from {part['minimum']:g}"] if "minimum" in part else []
-    low += [f"above {part['exclusiveMinimum']:g}"] if "exclusiveMinimum" in part else []
-    high = [f"up to {part['maximum']:.0f}"] if "maximum" in part else []
-    return " ".join([noun, *low, *high])
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."

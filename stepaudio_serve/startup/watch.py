@@ -183,9 +183,7 @@ def watch(
         hurry.set()
 
 
-def _read_log(
-    runtime: Runtime, deployment: Deployment, seen: queue.SimpleQueue[_Event], done: threading.Event
-) -> None:
+def _read_log(runtime: Runtime, deployment: Deployment, seen: queue.SimpleQueue[_Event], done: threading.Event) -> None:
     """Read until the log ends, or until its next piece once nobody watches any more."""
     try:
         with closing(runtime.logs(deployment, follow=True)) as pieces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shlex
@@ -11,6 +12,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 import pytest
+
+from stepaudio_serve.cli.ask import Words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,6 +75,19 @@ def test_thinking_and_answer_are_a_blank_line_apart(rehearsal: Rehearsal) -> Non
         check=True,
     ).stdout
     assert "I can only measure.\n\nI am a rehearsal" in together
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown"), [((), ""), (("a",), "a\n\n"), (("a\n",), "a\n\n"), (("a", "\n", "\n"), "a\n\n")]
+)
+def test_words_are_ended_by_the_line_breaks_that_they_lack(pieces: tuple[str, ...], shown: str) -> None:
+    stream = io.StringIO()
+    words = Words(stream)
+    for piece in pieces:
+        words.write(piece)
+    words.end("\n\n")
+    words.end("\n")
+    assert stream.getvalue() == shown
 
 
 def test_what_follows_words_that_were_cut_off_begins_on_its_own_line(rehearsal: Rehearsal) -> None:

@@ -136,6 +136,9 @@ def test_a_wrong_value_is_named_with_its_origin_and_what_is_allowed(name: str, v
         ({"name": "../x", "port": "x"}, {}, "", "--name step-audio-r1   --port 9999"),
         ({"engine_args": ("--port", "8080")}, {}, "", "--port 8080   (before the --)"),
         ({"engine_args": ("--max-model-len=4096",)}, {}, "", "--max-model-len 4096   (before the --)"),
+        ({"engine_args": ("--no-trust-remote-code",)}, {}, "", "--trust-remote-code off   (before the --)"),
+        ({"engine_args": ("--no_enable_log_requests",)}, {}, "", "--no-log-requests   (before the --)"),
+        ({"engine_args": ("--uds", "/run/r1")}, {}, "", "--host 127.0.0.1   (before the --)"),
     ],
 )
 def test_the_fix_is_what_to_write_in_its_place(
