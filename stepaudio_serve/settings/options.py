@@ -121,115 +121,118 @@ class Settings(BaseModel):
     )
 
     model: Annotated[Text, Flag("Model", "FOLDER|REPO")] = Field(
-        DEFAULT_MODEL, min_length=1, description="Checkpoint: a folder, or the name of a Hub repository on disk."
+        default=DEFAULT_MODEL,
+        min_length=1,
+        description="Checkpoint: a folder, or the name of a Hub repository on disk.",
     )
     models_dir: Annotated[FilePath | None, Flag("Model", "DIR")] = Field(
-        None, description="Where checkpoints named by Hub repository are looked for."
+        default=None, description="Where checkpoints named by Hub repository are looked for."
     )
     revision: Annotated[Text | None, Flag("Model", "REV")] = Field(
-        None, description="Revision of the Hub repository (branch, tag or commit)."
+        default=None, description="Revision of the Hub repository (branch, tag or commit)."
     )
     served_model_name: Annotated[Text, Flag("Model", "NAME")] = Field(
-        "Step-Audio-R1", min_length=1, description="Model name that clients send."
+        default="Step-Audio-R1", min_length=1, description="Model name that clients send."
     )
     chat_template: Annotated[Text, Flag("Model", "NAME|FILE")] = Field(
-        "step-audio-r1", min_length=1, description="Chat template: step-audio-r1, official, or a Jinja file."
+        default="step-audio-r1", min_length=1, description="Chat template: step-audio-r1, official, or a Jinja file."
     )
     trust_remote_code: Annotated[Literal["on", "off", "pinned"], BeforeValidator(_yaml_word), Flag("Model")] = Field(
-        "on", description="Let the engine run the code files in the checkpoint folder."
+        default="on", description="Let the engine run the code files in the checkpoint folder."
     )
 
     engine: Annotated[Literal["vllm", "rehearsal"], Flag("Engine")] = Field(
-        "vllm", description="What serves: vLLM, or the rehearsal engine (no model, no GPU)."
+        default="vllm", description="What serves: vLLM, or the rehearsal engine (no model, no GPU)."
     )
     engine_image: Annotated[Literal["stepfun", "upstream"], Flag("Engine")] = Field(
-        "stepfun", description="Known image; only stepfun's serves Step-Audio-R1 today, upstream is refused."
+        default="stepfun", description="Known image; only stepfun's serves Step-Audio-R1 today, upstream is refused."
     )
     image: Annotated[str | None, Flag("Engine", "REF")] = Field(
-        None,
+        default=None,
         pattern=r"^[^\s-]\S*$",
         examples=["stepfun2025/vllm:step-audio-2-v20250909"],
         description="Exact image reference; overrides --engine-image.",
     )
     runtime: Annotated[Literal["docker", "process"], Flag("Engine")] = Field(
-        "docker", description="Where the engine runs: a container, or a child process."
+        default="docker", description="Where the engine runs: a container, or a child process."
     )
     engine_args: Annotated[tuple[str, ...], BeforeValidator(_words)] = Field(
-        (), description="Further arguments for the engine (on the command line: after --)."
+        default=(), description="Further arguments for the engine (on the command line: after --)."
     )
 
     name: Annotated[Name, Flag("Deployment", "NAME")] = Field(
-        "step-audio-r1", examples=["step-audio-r1", "r1.test_2"], description="Name of the deployment."
+        default="step-audio-r1", examples=["step-audio-r1", "r1.test_2"], description="Name of the deployment."
     )
     host: Annotated[str, BeforeValidator(_address), Flag("Deployment", "ADDRESS")] = Field(
-        "127.0.0.1",
+        default="127.0.0.1",
         examples=["127.0.0.1", "0.0.0.0", "::1"],  # noqa: S104 - said, not bound
         description="Address to publish the endpoint on.",
     )
     port: Annotated[int, Field(ge=1, le=65535), BeforeValidator(_number), Flag("Deployment", "PORT")] = Field(
-        9999, description="Port of the endpoint on this host."
+        default=9999, description="Port of the endpoint on this host."
     )
     api_key: Annotated[Annotated[SecretStr, AfterValidator(_sendable)] | None, Flag("Deployment", "KEY")] = Field(
-        None, description="Key that clients must send; better: --api-key-file or STEPAUDIO_API_KEY."
+        default=None, description="Key that clients must send; better: --api-key-file or STEPAUDIO_API_KEY."
     )
     api_key_file: Annotated[FilePath | None, Flag("Deployment", "FILE")] = Field(
-        None, description="File that holds the key, one a line."
+        default=None, description="File that holds the key, one a line."
     )
     insecure: Annotated[OnOff, Flag("Deployment")] = Field(
-        False, description="Allow an address beyond loopback without a key."
+        default=False, description="Allow an address beyond loopback without a key."
     )
     guard: Annotated[OnOff, Flag("Deployment")] = Field(
-        True, description="Protect the engine inside its own server process."
+        default=True, description="Protect the engine inside its own server process."
     )
     log_requests: Annotated[OnOff, Flag("Deployment")] = Field(
-        False, description="Log every request with its prompt (they may be private)."
+        default=False, description="Log every request with its prompt (they may be private)."
     )
     restart: Annotated[
         Literal["no", "on-failure", "always", "unless-stopped"], BeforeValidator(_yaml_no), Flag("Deployment")
-    ] = Field("unless-stopped", description="Restart policy once the engine has been handed over.")
+    ] = Field(default="unless-stopped", description="Restart policy once the engine has been handed over.")
     cache: Annotated[str, Flag("Deployment", "VOLUME")] = Field(
-        "stepaudio-serve-cache",
+        default="stepaudio-serve-cache",
         pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$",
         examples=["stepaudio-serve-cache"],
         description="Named volume for compile caches.",
     )
 
     gpus: Annotated[str, BeforeValidator(_gpus), AfterValidator(_distinct), Flag("Size", "all|0,1|none")] = Field(
-        "all",
+        default="all",
         pattern=rf"^(all|none|{_GPU}(,{_GPU})*)$",
         examples=["all", "none", "0,1"],
         description="GPUs: all, none, or ids separated by commas.",
     )
     max_model_len: Annotated[PositiveInt | Literal["auto"], Flag("Size", "TOKENS|auto")] = Field(
-        DEFAULT_MAX_MODEL_LEN,
+        default=DEFAULT_MAX_MODEL_LEN,
         description="Longest prompt and answer together, in tokens; auto: 16384, or what a smaller model has.",
     )
-    max_num_seqs: Annotated[PositiveInt, Flag("Size", "N")] = Field(32, description="Most requests at a time.")
+    max_num_seqs: Annotated[PositiveInt, Flag("Size", "N")] = Field(default=32, description="Most requests at a time.")
     max_num_batched_tokens: Annotated[PositiveInt | Literal["auto"], Flag("Size", "TOKENS|auto")] = Field(
-        "auto", description="Most tokens in one step; lowering it frees memory for the KV cache."
+        default="auto", description="Most tokens in one step; lowering it frees memory for the KV cache."
     )
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1), BeforeValidator(_number), Flag("Size", "FRACTION")] = (
-        Field(0.90, description="Share of each GPU's memory to use.")
+        Field(default=0.90, description="Share of each GPU's memory to use.")
     )
     tensor_parallel_size: Annotated[PositiveInt | Literal["auto"], Flag("Size", "N|auto")] = Field(
-        "auto", description="Number of GPUs to split the model over."
+        default="auto", description="Number of GPUs to split the model over."
     )
 
     canary: Annotated[Literal["lenient", "strict", "off"], BeforeValidator(_yaml_word), Flag("Start-up")] = Field(
-        "lenient", description="The spoken question before hand-off: a wrong answer warns, fails, or is not asked."
+        default="lenient",
+        description="The spoken question before hand-off: a wrong answer warns, fails, or is not asked.",
     )
     ready_timeout: Annotated[Seconds, Flag("Start-up", "SECONDS")] = Field(
-        1800, description="Give up when not ready by then."
+        default=1800, description="Give up when not ready by then."
     )
     stall_timeout: Annotated[Seconds, Flag("Start-up", "SECONDS")] = Field(
-        600, description="Give up when the engine says nothing new for so long."
+        default=600, description="Give up when the engine says nothing new for so long."
     )
     stop_grace: Annotated[int, Field(ge=0, le=WEEK), BeforeValidator(_number), Flag("Start-up", "SECONDS")] = Field(
-        60, description="Time for answers in flight before the engine is killed."
+        default=60, description="Time for answers in flight before the engine is killed."
     )
 
     recipe: Literal["stepaudio-serve", "model-card"] = Field(
-        "stepaudio-serve",
+        default="stepaudio-serve",
         description="model-card: exactly the model card's command, as the profile model-card asks; for comparison.",
     )
 
