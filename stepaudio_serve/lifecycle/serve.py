@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..runtime.choose import locate
+from ..runtime.choose import docker_runtime, process_runtime
 from .down import down
 from .up import up
 
@@ -30,6 +30,7 @@ def serve(settings: Settings, *, observer: Observer | None = None) -> Iterator[D
     finally:
         if not launched.already:
             started = launched.status.deployment
-            runtime, deployment = locate(started.name)
-            if deployment.id == started.id:
-                down(runtime, deployment)
+            runtime = process_runtime() if started.runtime == "process" else docker_runtime()
+            found = runtime.find(started.name)
+            if found is not None and found.id == started.id:
+                down(runtime, found)

@@ -130,9 +130,11 @@ class ProcessRuntime:
             _ends_within(deployment, grace)
         elif not deployment.id or _is_somebody_elses(deployment.id):
             return
+        members = _members(int(deployment.id))
         with suppress(ProcessLookupError):
             os.killpg(int(deployment.id), signal.SIGKILL)
-        _ends_within(deployment, KILL_SECONDS)
+        for pid in members:  # the engine may hold its port for a moment longer than the shell lives
+            _exits_within(pid, KILL_SECONDS)
 
     def remove(self, deployment: Deployment) -> None:
         """End the engine and remove its folder, unless another start has taken the name since."""
@@ -240,9 +242,10 @@ def _process(deployment: Deployment) -> Any:
 
 def _ends_within(deployment: Deployment, seconds: float | None) -> bool:
     """Whether the engine ends in time (None: however long it takes); one that nobody has reaped yet has ended."""
-    if _process(deployment) is None:
-        return True
-    pid = int(deployment.id)
+    return _process(deployment) is None or _exits_within(int(deployment.id), seconds)
+
+
+def _exits_within(pid: int, seconds: float | None) -> bool:
     try:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -257,6 +260,18 @@ def _ends_within(deployment: Deployment, seconds: float | None) -> bool:
         with suppress(ChildProcessError):
             os.waitpid(pid, os.WNOHANG)
     return ended
+
+
+def _members(group: int) -> list[int]:
+    """The processes of a group, whoever their parents are by now."""
+    import psutil
+
+    found = []
+    for pid in psutil.pids():
+        with suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(pid) == group:
+                found.append(pid)
+    return found
 
 
 def _ask_to_end(shell: Any) -> None:
