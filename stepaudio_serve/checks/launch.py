@@ -11,6 +11,7 @@ from ..plan.chat_template import ChatTemplate, check
 from ..plan.model_card import unhonoured
 from ..settings.engine_images import engine_image
 from ..settings.options import CHAT_TEMPLATES, DEFAULT_MODEL
+from .memory import check_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +34,7 @@ def check_launch(settings: Settings, facts: Facts, plan: Plan) -> tuple[Finding,
         *_image(settings, facts, plan),
         *_podman(facts, plan),
         *_gpus(settings, facts),
-        *_memory(plan),
+        *check_memory(plan),
         *_code(settings, facts),
     )
 
@@ -220,21 +221,6 @@ def _podman(facts: Facts, plan: Plan) -> Iterator[Finding]:
         + " through its Docker-compatible service",
         "the engine would start without a GPU and fail later",
         "Podman 5.4 or newer, or Docker Engine" if old else "",
-    )
-
-
-def _memory(plan: Plan) -> Iterator[Finding]:
-    memory = plan.memory
-    if memory.fits is not False or memory.kv_tokens is None:
-        return
-    fitting = memory.kv_tokens // 256 * 256
-    yield Finding(
-        "memory",
-        "memory",
-        "blocker",
-        f"the KV cache would hold about {memory.kv_tokens:,} tokens, less than one full context",
-        f"the weights take {memory.weights_gib} GiB of each GPU",
-        f"--max-model-len {fitting}" if fitting >= 1024 else "a GPU with more memory, or --gpus 0,1 for two",
     )
 
 

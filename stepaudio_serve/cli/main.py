@@ -24,7 +24,9 @@ SECTIONS = {
         "diagnose": "Explain a log by the catalogue of known failures.",
     },
     "Prepare": {
+        "doctor": "Check this machine: what would stop a start, and what to type.",
         "plan": "Show what would be started, and why.",
+        "pull": "Fetch the checkpoint and the image.",
         "render": "Write the plan for other tools.",
         "template": "Show, render or check a chat template.",
         "config": "Show, write or explain settings.",

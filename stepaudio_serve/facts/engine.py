@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from ..errors import RuntimeUnavailableError
@@ -22,16 +22,47 @@ CDI_KIND = "nvidia.com/gpu"
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """An image that is present."""
+    """An image that is present: `digest` is the registry's, empty for one built here; size in bytes."""
 
     id: str
     architecture: str
     entrypoint: tuple[str, ...]
+    digest: str = ""
+    size: int | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+EngineProblemKind = Literal[
+    "not-installed",
+    "daemon-down",
+    "no-permission",
+    "no-such-context",
+    "wrong-context",
+    "wrong-host",
+    "timed-out",
+    "other",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineProblem:
+    """Why the container engine could not be asked."""
+
+    kind: EngineProblemKind
+    what: str
+    why: str
+    fix: str
 
 
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
-    """What the engine says of itself. `cdi_nvidia`: a CDI spec for NVIDIA GPUs; None where it cannot be seen."""
+    """What the engine says of itself.
+
+    `cdi_nvidia`: a CDI spec for NVIDIA GPUs; None where it cannot be seen. `gpu_hook`: NVIDIA's hook or runtime
+    program is on this host's PATH, which is the engine's own; None for an engine elsewhere. `toolkit`: nvidia-ctk is.
+    `storage` is where images go, `storage_free` the bytes free there, None where they cannot be seen.
+    `memory_total`: bytes of memory that the engine says its machine has.
+    """
 
     url: str
     version: str
@@ -40,6 +71,15 @@ class EngineFacts:
     is_remote: bool
     runtimes: tuple[str, ...]
     cdi_nvidia: bool | None
+    api_version: str = ""
+    context: str = ""
+    rootless: bool = False
+    gpu_hook: bool | None = None
+    toolkit: bool | None = None
+    storage: str = ""
+    storage_free: int | None = None
+    memory_total: int | None = None
+    cgroup_version: str = ""
 
 
 def connect() -> DockerClient:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from .checkpoint import Checkpoint, find_checkpoint
 from .gpu import Gpus, look_at_gpus
-from .host import Folders, architecture, folders
+from .host import Folders, HostFacts, architecture, folders
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,12 +18,18 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
     from ..settings.options import Settings
-    from .engine import EngineFacts
+    from .engine import EngineFacts, EngineProblem, ImageFacts
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What is known before planning. `engine` is None where no container engine was looked at."""
+    """What is known before planning.
+
+    `engine` is None where no container engine was looked at, or `engine_problem` says why it could not be asked.
+    `image` is the plan's image where it is present, and `image_looked_for` says whether that was looked at.
+    `trusted_code` maps file names to the SHA-256 recorded for this checkpoint's code; None where none is recorded.
+    `elsewhere` names the machine that GPUs, engine and host are of, where it is not this one.
+    """
 
     checkpoint: Checkpoint
     gpus: Gpus
@@ -34,6 +40,12 @@ class Facts:
     guard_files: Mapping[str, str]
     rehearsal_environment: Mapping[str, str]
     chat_template_path: Path | None = None
+    host: HostFacts = field(default_factory=HostFacts)
+    engine_problem: EngineProblem | None = None
+    image: ImageFacts | None = None
+    image_looked_for: bool = False
+    trusted_code: Mapping[str, str] | None = None
+    elsewhere: str = ""
 
 
 def gather(settings: Settings, *, client: DockerClient | None = None) -> Facts:
@@ -59,7 +71,7 @@ def gather(settings: Settings, *, client: DockerClient | None = None) -> Facts:
             hub_cache=places.hub_cache,
             revision=settings.revision,
         ),
-        gpus=look_at_gpus() if wants_gpu else Gpus((), absence="no GPU was asked for"),
+        gpus=look_at_gpus() if wants_gpu else Gpus((), absence="no GPU was asked for", absence_kind="not-asked"),
         engine=engine,
         folders=places,
         architecture=engine.architecture if engine else architecture(),

@@ -8,6 +8,7 @@ import platform
 import socket
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,25 @@ class Folders:
     state: Path
     models: Path
     hub_cache: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """Room in bytes where something is kept; `path` is the nearest folder that exists."""
+
+    purpose: Literal["models", "images", "state"]
+    path: Path
+    free: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """This machine; memory in MiB, None where it is another machine and its facts do not say."""
+
+    memory_total_mib: int | None = None
+    memory_available_mib: int | None = None
+    disks: tuple[Disk, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stepaudio_serve.facts.checkpoint import Checkpoint, TextShape
+from stepaudio_serve.facts.checkpoint import Checkpoint, TextShape, Weights
 from stepaudio_serve.facts.engine import EngineFacts
 from stepaudio_serve.facts.gather import Facts
 from stepaudio_serve.facts.gpu import Gpu, Gpus
@@ -27,7 +27,7 @@ R1 = Checkpoint(
     exists=True,
     architectures=("StepAudio2ForCausalLM",),
     text=TextShape(layers=64, kv_heads=8, head_dim=128, heads=40, max_positions=65536),
-    weights_bytes=round(20.60 * GIB),
+    weights=Weights(split=round(20.60 * GIB), whole=0),
     stop_ids=(("<|endoftext|>", 151643), ("<|im_end|>", 151645), ("<|EOT|>", 151665)),
     has_remote_code=True,
 )
@@ -68,7 +68,10 @@ def facts(*sizes_gib: float, **changes: Any) -> Facts:
     return replace(FACTS, gpus=cards(sizes_gib), **changes)
 
 
-def checkpoint(**changes: Any) -> Checkpoint:
+def checkpoint(*, weights_bytes: int | None = None, **changes: Any) -> Checkpoint:
+    """R1 with changes; `weights_bytes` as one sum that tensor parallelism divides."""
+    if weights_bytes is not None:
+        changes["weights"] = Weights(split=weights_bytes, whole=0) if weights_bytes else None
     return replace(R1, **changes)
 
 

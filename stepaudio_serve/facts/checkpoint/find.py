@@ -4,57 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from .checkpoint import STOP_TOKENS, Checkpoint, TextShape, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-STOP_TOKENS = ("<|endoftext|>", "<|im_end|>", "<|EOT|>")
-# Generation stops at these for R1 (facts of the authors' clients); used only while no tokenizer is at hand.
-R1_STOP_IDS = {"<|endoftext|>": 151643, "<|im_end|>": 151645, "<|EOT|>": 151665}
 _TOKENIZER_HEAD_BYTES = 4 * 1024 * 1024
 _REPOSITORY = re.compile(r"^[\w.-]+/[\w.-]+$")
-
-
-@dataclass(frozen=True, slots=True)
-class TextShape:
-    """What the KV cache depends on."""
-
-    layers: int
-    kv_heads: int
-    head_dim: int
-    heads: int
-    max_positions: int
-
-    @property
-    def kv_bytes_per_token(self) -> int:
-        """Bytes of KV cache a token takes in a 16-bit cache: layers x KV heads x head size x 2 (K, V) x 2 bytes."""
-        return self.layers * self.kv_heads * self.head_dim * 2 * 2
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """What was found. `problem` says why the folder cannot be served, or is empty.
-
-    `mount_source` is the folder to mount and `inside` the checkpoint's path below it: a snapshot of the Hub's
-    cache consists of links to a sibling folder, so that the whole repository folder must be mounted.
-    """
-
-    requested: str
-    path: Path
-    mount_source: Path
-    inside: str
-    exists: bool
-    problem: str = ""
-    is_repository: bool = False
-    architectures: tuple[str, ...] = ()
-    text: TextShape | None = None
-    weights_bytes: int = 0
-    stop_ids: tuple[tuple[str, int], ...] = ()
-    generation_config: Mapping[str, Any] | None = None
-    has_remote_code: bool = False
 
 
 def find_checkpoint(model: str, *, models_dir: Path, hub_cache: Path, revision: str | None = None) -> Checkpoint:
@@ -134,7 +93,7 @@ def _look(requested: str, path: Path, mount_source: Path, inside: str, *, is_rep
         is_repository=is_repository,
         architectures=tuple(map(str, config.get("architectures") or ())),
         text=_text_shape(config),
-        weights_bytes=weights,
+        weights=Weights(split=weights, whole=0) if weights else None,
         stop_ids=tuple(_stop_ids(path).items()),
         generation_config=_json_or_none(path / "generation_config.json"),
         has_remote_code="auto_map" in config,

@@ -1,0 +1,11 @@
+"""`pull`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("pull")
+def command() -> None:
+    """Fetch the checkpoint and the image."""
+    raise NotImplementedError
