@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
     from support.gpu import GpuStandin
+    from support.nvml import NvmlStandin
 
     from stepaudio_serve import Settings
 
@@ -161,6 +162,28 @@ def gpu_standin(docker_engine: DockerClient, parts: Parts) -> GpuStandin:
         parts.lack("gpu-standin", "the Docker Engine has none: tests/testbed/docker.sh restart")
     parts.have("gpu-standin", "hook and CDI" if standin.cdi else "hook")
     return standin
+
+
+@pytest.fixture(scope="session")
+def nvml_library(parts: Parts, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a stand-in for NVIDIA's management library."""
+    from support.nvml import compile_standin
+
+    if not shutil.which("cc"):
+        parts.lack("nvml-standin", "no C compiler (cc)")
+    folder = tmp_path_factory.mktemp("nvml")
+    if complaint := compile_standin(folder):
+        pytest.fail(f"the NVML stand-in does not compile:\n{complaint}", pytrace=False)
+    parts.have("nvml-standin", "for the real pynvml")
+    return folder
+
+
+@pytest.fixture
+def nvml_standin(nvml_library: Path, tmp_path_factory: pytest.TempPathFactory) -> NvmlStandin:
+    """Environments of processes that see the GPUs of a machine; `support/nvml.py` says how."""
+    from support.nvml import NvmlStandin
+
+    return NvmlStandin(nvml_library, tmp_path_factory.mktemp("answers"))
 
 
 @pytest.fixture

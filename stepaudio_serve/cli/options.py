@@ -75,14 +75,23 @@ class SettingsCommand(click.Command):
 
 def settings_flags(command: Command) -> Command:
     """Add a flag for every setting that has one, and --profile."""
-    for option in reversed([option for option in options() if option.flag]):
-        command = _flag(option)(command)
-    return click.option(
-        "--profile",
-        type=Raw(profile_names()),
-        metavar="NAME",
-        help="Settings for one kind of machine: stepaudio-serve profiles list.",
-    )(command)
+    return settings_flags_for(*(option.name for option in options()))(command)
+
+
+def settings_flags_for(*names: str) -> Callable[[Command], Command]:
+    """Add the flags of some settings, and --profile."""
+
+    def add(command: Command) -> Command:
+        for option in reversed([option for option in options() if option.flag and option.name in names]):
+            command = _flag(option)(command)
+        return click.option(
+            "--profile",
+            type=Raw(profile_names()),
+            metavar="NAME",
+            help="Settings for one kind of machine: stepaudio-serve profiles list.",
+        )(command)
+
+    return add
 
 
 def settings_from(values: dict[str, Any], engine_args: tuple[str, ...] = ()) -> Resolved:

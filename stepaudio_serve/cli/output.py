@@ -51,8 +51,7 @@ def document(value: Any) -> None:
 def notice(text: str, *, level: str = "note", stream: TextIO | None = None) -> None:
     """A remark with its mark: beside the result on stderr, where it is not itself the result."""
     stream = stream or sys.stderr
-    mark, style = MARKS[level]
-    stream.write(f"{paint(_plain(mark, level, stream), style, stream)} {prose(text, stream, indent='  ')}\n")
+    stream.write(f"{mark(level, stream)} {prose(text, stream, indent='  ')}\n")
     stream.flush()
 
 
@@ -76,13 +75,14 @@ def prose(text: str, stream: TextIO, *, indent: str) -> str:
     return "\n".join("\n".join(pieces) for pieces in lines)
 
 
-def _plain(mark: str, level: str, stream: TextIO) -> str:
-    """The mark, or a word where the stream cannot show it."""
+def mark(level: str, stream: TextIO) -> str:
+    """A level's mark, or a word where the stream cannot show it."""
+    sign, style = MARKS[level]
     try:
-        mark.encode(stream.encoding or "ascii")
+        sign.encode(stream.encoding or "ascii")
     except UnicodeEncodeError:
-        return level
-    return mark
+        sign = level
+    return paint(sign, style, stream)
 
 
 def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:

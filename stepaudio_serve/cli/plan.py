@@ -3,50 +3,104 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import SettingsCommand, settings_flags, settings_from
+from ..errors import NoSuchDeploymentError, RefusedError, SettingsError
+from ..settings.profiles import best_match, load_profile, profile_names
+from .memory import show_memory
+from .options import Raw, SettingsCommand, settings_flags, settings_from
 from .output import data, document, notice, prose, row
 from .selection import json_flag
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from ..facts.gather import Facts
     from ..finding import Finding
     from ..plan.plan import Plan
     from ..settings.options import Settings
+    from ..settings.sources import Resolved
+
+NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four"}
 
 
 @click.command("plan", cls=SettingsCommand)
 @settings_flags
+@click.option(
+    "--facts",
+    "facts_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Plan for the machine whose facts FILE holds: stepaudio-serve doctor --save-facts FILE.",
+)
+@click.option(
+    "--for",
+    "machine",
+    type=Raw(profile_names()),
+    metavar="PROFILE",
+    help="Plan for a profile's machine, with its settings: stepaudio-serve profiles list.",
+)
 @json_flag
 @click.pass_obj
-def command(engine_args: tuple[str, ...], /, *, as_json: bool, **flags: Any) -> int:
+def command(
+    engine_args: tuple[str, ...], /, *, facts_file: Path | None, machine: str | None, as_json: bool, **flags: Any
+) -> int:
     """Show what would be started, and why: the memory estimate, the command, and the notes.
 
-    Works without a container engine and without a checkpoint; what is not known is said. Exit code 3 when
-    the estimate says that it does not fit.
+    Works without a container engine and without a checkpoint; what is not known is said. Exit code 3 when it does
+    not fit, or the hardware cannot run it; what is only missing for now (the checkpoint, a GPU here) is a warning.
     """
     from ..checks.launch import check_launch
     from ..plan.build import make_plan
 
-    settings = settings_from(flags, engine_args).settings
-    facts = facts_for(settings)
+    _refuse_two_machines(facts_file, machine, flags)
+    resolved = settings_from({**flags, **({"profile": machine} if machine else {})}, engine_args)
+    settings = resolved.settings
+    elsewhere = machine_meant(facts_file, machine)
+    facts = facts_for(settings) if elsewhere is None else facts_of(settings, *elsewhere)
     plan = make_plan(settings, facts)
     findings = check_launch(settings, facts, plan)
+    measured = None if facts.elsewhere else measured_of(plan)
     if as_json:
-        document(plan_document(plan, findings))
+        document({**plan_document(plan, findings), "machine": facts.elsewhere or None, "measured": measured})
     else:
-        show_plan(plan)
+        show_plan(plan, facts, measured)
     for finding in findings:
         if finding.level in {"warning", "blocker"}:
             notice(finding.what, level=finding.level)
             row("fix", finding.fix, whole=True)
-    return 3 if plan.memory.fits is False else 0
+    refused = load_profile(machine).refused if machine else ""
+    if refused:
+        notice(f"{machine}: {refused}", level="blocker")
+    _suggest(facts, resolved)
+    return 3 if refused or any(map(_stands_against, findings)) else 0
+
+
+def _refuse_two_machines(facts_file: Path | None, machine: str | None, flags: dict[str, Any]) -> None:
+    other = "--facts" if facts_file else "--profile" if flags.get("profile") else ""
+    if machine and other:
+        why = "names the machine already" if facts_file else "takes its settings already"
+        raise click.UsageError(f"--for {machine} does not go with {other}: --for {why}")
+
+
+def _stands_against(finding: Finding) -> bool:
+    """Whether it would still be so on another day: too little memory, the wrong hardware."""
+    lasting = finding.group in {"hardware", "memory"} or finding.id == "platform"
+    return finding.level == "blocker" and lasting and finding.id != "gpu-busy"
+
+
+def _suggest(facts: Facts, resolved: Resolved) -> None:
+    """The profile made for this machine, where none is used."""
+    used = any(origin.source == "profile" for origin in resolved.origins.values())
+    fitting = None if used else best_match(facts.gpus.found)
+    if fitting:
+        notice(f"the profile {fitting} is made for this machine: --profile {fitting}")
 
 
 def plan_document(plan: Plan, findings: Sequence[Finding]) -> dict[str, Any]:
@@ -71,12 +125,61 @@ def facts_for(settings: Settings) -> Facts:
     return gather(settings, client=client)
 
 
-def show_plan(plan: Plan) -> None:
+def machine_meant(facts_file: Path | None, profile: str | None) -> tuple[str, Mapping[str, Any]] | None:
+    """Another machine's name and recorded facts; None where this one is meant.
+
+    Raises:
+        SettingsError: the file holds no facts, or the profile is for no machine.
+    """
+    if facts_file is not None:
+        from ..facts.recorded import read_facts_file
+
+        return str(facts_file), read_facts_file(facts_file)
+    if profile is None:
+        return None
+    meant = load_profile(profile)
+    if not meant.machine:
+        raise SettingsError(
+            f"the profile {profile} is for no machine in particular",
+            why="--for takes GPUs and processor from the profile",
+            fix=f"stepaudio-serve plan --profile {profile}",
+        )
+    return profile, meant.machine
+
+
+def facts_of(settings: Settings, name: str, recorded: Mapping[str, Any]) -> Facts:
+    """This machine's checkpoint and files with another machine's facts; no container engine is asked."""
+    from ..facts.gather import gather
+    from ..facts.recorded import on_another_machine
+
+    return on_another_machine(gather(settings), recorded, named=name)
+
+
+def measured_of(plan: Plan) -> dict[str, Any] | None:
+    """What a running deployment from this very plan measured of its memory."""
+    if plan.engine != "vllm":
+        return None
+    from ..lifecycle.readings import memory_of
+    from ..runtime.choose import docker_runtime, process_runtime
+
+    with suppress(RefusedError, NoSuchDeploymentError):  # no engine answers, or something foreign has the name
+        runtime = docker_runtime() if plan.runtime == "docker" else process_runtime()
+        found = runtime.find(plan.name)
+        if found is not None and found.plan_hash == plan.hash and (memory := memory_of(runtime, found)):
+            seen = memory.to_json()
+            return {**seen["measured"], "error_percent": seen["error_percent"]} if seen["measured"] else None
+    return None
+
+
+def show_plan(plan: Plan, facts: Facts | None = None, measured: Mapping[str, Any] | None = None) -> None:
     """The plan for people."""
     from ..render.run import run_command
 
-    data(f"{plan.name}: {plan.served_model_name} at {plan.endpoint}, plan {plan.hash}\n")
-    _memory(plan)
+    data(f"{plan.name}: {plan.served_model_name} at {plan.endpoint}, plan {plan.hash}")
+    if facts is not None and facts.elsewhere:
+        data(f"planned for {facts.elsewhere} ({_cards(facts)}), not this machine")
+    data("")
+    show_memory(plan, measured)
     data(run_command(plan))
     if plan.files:
         data("(the files it reads are not there yet: `stepaudio-serve render run` writes them and prints this line)")
@@ -86,24 +189,6 @@ def show_plan(plan: Plan) -> None:
         data(f"  {prose(note.what, sys.stdout, indent='  ')}\n    {prose(note.why, sys.stdout, indent='    ')}")
 
 
-def _memory(plan: Plan) -> None:
-    from ..plan.memory import ANSWER_TOKENS
-
-    memory = plan.memory
-    answer = f"leaving {ANSWER_TOKENS:,} tokens for the answer"
-    rows = [
-        ("weights, each GPU", memory.weights_gib, "{:.2f} GiB"),
-        ("KV cache, each GPU", memory.kv_cache_gib, "{:.2f} GiB"),
-        ("KV cache a token", memory.kv_bytes_per_token and memory.kv_bytes_per_token / 1024, "{:.0f} KiB"),
-        ("KV cache tokens", memory.kv_tokens, "{:,}"),
-        ("full contexts at once", memory.concurrency, "{:.2f}"),
-        ("audio in one request", memory.audio_seconds, f"{{:,.0f}} s, {answer}"),
-    ]
-    if plan.engine != "vllm":
-        return
-    data("Memory (estimated)")
-    if memory.unknown:
-        data(f"  {prose(memory.unknown, sys.stdout, indent='  ')}")
-    for label, value, shape in rows:
-        data(f"  {label.ljust(22)} {'not known' if value is None else shape.format(value)}")
-    data("")
+def _cards(facts: Facts) -> str:
+    counts = Counter(gpu.name.removeprefix("NVIDIA ") or "a GPU" for gpu in facts.gpus.found)
+    return ", ".join(f"{NUMBERS.get(count, count)} {name}" for name, count in counts.items()) or "no GPU"

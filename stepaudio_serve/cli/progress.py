@@ -7,7 +7,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ..lifecycle.observer import Observer
-from .output import duration, notice, prose, size
+from .fetching import Rate, ask_whether, layers_in_words, missing_in_words
+from .output import duration, notice, prose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from rich.status import Status
 
     from ..finding import Finding
+    from ..lifecycle.fetch import Missing
     from ..plan.plan import Plan
     from ..startup.phases import Progress
+    from .fetching import LayerBars
 
 PULL_LINE_SECONDS = 5.0
 FIRST_WORDS = "started; waiting for the engine's first words"
@@ -31,7 +34,9 @@ class PlainObserver(Observer):
         self._phase = ""
         self._said = ""
         self._layers: dict[str, tuple[int, int]] = {}
-        self._pull_said = 0.0
+        self._rate = Rate()
+        self._fetch_said = 0.0
+        self.asks = False
 
     def __enter__(self) -> PlainObserver:
         return self
@@ -64,13 +69,29 @@ class PlainObserver(Observer):
         """A remark."""
         notice(text)
 
+    def may_fetch(self, missing: Missing) -> bool:
+        """What is to come; `asks` whether it may, once."""
+        self.close()
+        lines = missing_in_words(missing)
+        for line in lines:
+            notice(f"to fetch: {line}")
+        return ask_whether() if self.asks else True
+
+    def fetching(self, repository: str, have: int, total: int) -> None:
+        """A line every few seconds."""
+        self._rate.note(have)
+        if self._is_time():
+            self.say(f"fetching {repository}: {self._rate.in_words(have, total)}")
+
+    def fetched(self, text: str) -> None:
+        """The checkpoint is there."""
+        self.say(text)
+
     def pulling(self, image: str, event: Mapping[str, Any]) -> None:
         """Sum the layers up; a line every few seconds."""
-        if time.monotonic() - self._pull_said >= PULL_LINE_SECONDS or not self._pull_said:
-            self._pull_said = time.monotonic()
-            self.say(self._pull_text(image, event))
-        else:
-            self._pull_text(image, event)
+        amount = layers_in_words(self._layers, event)
+        if self._is_time():
+            self.say(f"pulling {image}{amount}")
 
     def pulled(self, image: str) -> None:
         """The image is there."""
@@ -92,14 +113,12 @@ class PlainObserver(Observer):
         """The engine listens."""
         self.say("healthy; asking a spoken question")
 
-    def _pull_text(self, image: str, event: Mapping[str, Any]) -> str:
-        detail = event.get("progressDetail") or {}
-        if event.get("id") and detail.get("total"):
-            self._layers[event["id"]] = (int(detail.get("current", 0)), int(detail["total"]))
-        have = sum(current for current, _ in self._layers.values())
-        total = sum(whole for _, whole in self._layers.values())
-        amount = f" {size(have)} of {size(total)} seen so far" if total else ""
-        return f"pulling {image}{amount}"
+    def _is_time(self) -> bool:
+        now = time.monotonic()
+        if self._fetch_said and now - self._fetch_said < PULL_LINE_SECONDS:
+            return False
+        self._fetch_said = now
+        return True
 
 
 class AttachedObserver(PlainObserver):
@@ -121,12 +140,16 @@ class LiveObserver(PlainObserver):
         self._console = Console(stderr=True, highlight=False)
         self._text = "starting"
         self._live: Status | None = None
+        self._bars: LayerBars | None = None
 
     def close(self) -> None:
-        """Remove the live line."""
+        """Remove what is live."""
         if self._live is not None:
             self._live.stop()
             self._live = None
+        if self._bars is not None:
+            self._bars.close()
+            self._bars = None
 
     def findings(self, findings: Sequence[Finding]) -> None:
         """Print above the live line."""
@@ -138,9 +161,24 @@ class LiveObserver(PlainObserver):
         self.close()
         super().notice(text)
 
+    def fetching(self, repository: str, have: int, total: int) -> None:
+        """The sum, live."""
+        self._rate.note(have)
+        self._show(f"fetching {repository}: {self._rate.in_words(have, total)}")
+
+    def fetched(self, text: str) -> None:
+        """Leave a line behind."""
+        self.close()
+        super().fetched(text)
+
     def pulling(self, image: str, event: Mapping[str, Any]) -> None:
-        """Layers summed up, live."""
-        self._show(self._pull_text(image, event))
+        """A line for each layer, as `docker pull` shows them."""
+        from .fetching import LayerBars
+
+        if self._bars is None:
+            self.close()
+            self._bars = LayerBars(self._console)
+        self._bars.show(event)
 
     def pulled(self, image: str) -> None:
         """Leave a line behind."""

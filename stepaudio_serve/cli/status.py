@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from .memory import error_words
 from .output import colour, data, document, duration, notice, row, table
 from .selection import json_flag, name_argument, selected_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ..lifecycle.status import Status
 
 WATCH_SECONDS = 1.0
@@ -43,11 +46,12 @@ def command(name_given: str | None, name_flag: str | None, watch: bool, as_json:
 
 def _look(name: str | None) -> list[Status]:
     from ..errors import NoSuchDeploymentError
-    from ..lifecycle.status import status_of
+    from ..lifecycle.status import closely, status_of
     from ..runtime.choose import everything, locate
 
     if name is not None:
-        return [status_of(*locate(name))]
+        runtime, deployment = locate(name)
+        return [closely(runtime, status_of(runtime, deployment))]
     found, unseen = everything()
     if unseen is not None:
         if not found:
@@ -56,7 +60,7 @@ def _look(name: str | None) -> list[Status]:
     seen = []
     for runtime, deployment in found:
         with suppress(NoSuchDeploymentError):  # taken down since it was listed
-            seen.append(status_of(runtime, deployment))
+            seen.append(closely(runtime, status_of(runtime, deployment)))
     return seen
 
 
@@ -78,7 +82,24 @@ def _show(seen: list[Status]) -> None:
     ]
     table(rows, ("NAME", "PHASE", "HEALTH", "ENDPOINT", "UP", "RUNTIME", "ENGINE"))
     for status in seen:
-        if status.detail:
-            data(f"{status.deployment.name}: {status.detail}")
+        for said in filter(None, (status.detail, *_readings(status))):
+            data(f"{status.deployment.name}: {said}")
         if status.diagnosis is not None:
             row("fix", status.diagnosis.fix, stream=sys.stdout, whole=True)
+
+
+def _readings(status: Status) -> Iterator[str]:
+    """What it takes and has to do, a line each."""
+    memory = status.memory
+    if memory is not None and memory.measured is not None:
+        yield f"KV cache {error_words(memory.measured.kv_tokens, memory.error_percent)}"
+    elif memory is not None and memory.predicted.get("kv_tokens") is not None:
+        yield f"KV cache {memory.predicted['kv_tokens']:,} tokens predicted, not measured yet"
+    for gpu in status.gpus:
+        total, free = gpu.memory_total_mib, gpu.memory_free_mib
+        taken = "" if total is None or free is None else f"{(total - free) / 1024:.1f} of {total / 1024:.1f} GiB taken"
+        heat = "" if gpu.temperature_c is None else f"{gpu.temperature_c} °C"
+        power = "" if gpu.power_w is None else f"{gpu.power_w:.0f} W"
+        yield f"GPU {gpu.index} {', '.join(filter(None, (gpu.name, taken, heat, power)))}"
+    if status.requests is not None:
+        yield f"requests: {status.requests.running} running, {status.requests.waiting} waiting"

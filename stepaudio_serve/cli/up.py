@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from .fetching import missing_in_words
 from .options import SettingsCommand, settings_flags, settings_from
 from .output import data, document, duration, notice, paint
 from .selection import json_flag
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @click.option("--dry-run", is_flag=True, help="Show the plan and the checks; start nothing.")
 @click.option("--attach", is_flag=True, help="Stay, show the log, stop the engine at Ctrl-C.")
 @click.option("--no-wait", is_flag=True, help="Return as soon as the engine is started.")
+@click.option("--yes", "-y", "assume_yes", is_flag=True, help="Fetch what is missing without asking.")
 @click.option("--replace", "replace_existing", is_flag=True, help="Replace a deployment that has another plan.")
 @json_flag
 @click.pass_obj
@@ -41,29 +43,37 @@ def command(
     dry_run: bool,
     attach: bool,
     no_wait: bool,
+    assume_yes: bool,
     replace_existing: bool,
     as_json: bool,
     **flags: Any,
 ) -> int:
     """Start a deployment and hand over an endpoint that answers.
 
-    Plans, checks, fetches the image where it is missing, starts the engine, follows its start, asks it a
-    spoken question, and prints the endpoint.
+    Plans, checks, fetches what is missing (after asking, on a terminal), starts the engine, follows its start,
+    asks it a spoken question, and prints the endpoint.
     """
     from ..lifecycle.up import up
 
     if attach and (no_wait or as_json or dry_run):
         raise click.UsageError("--attach goes with neither --no-wait nor --json nor --dry-run")
     settings = settings_from(flags, engine_args).settings
+    at_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     if dry_run:
-        return _dry_run(settings, as_json=as_json)
+        return _dry_run(settings, as_json=as_json, fetch=assume_yes or at_terminal)
     from .progress import observer_for
 
     launched = None
     try:
         with observer_for(attached=attach) as observer:
+            observer.asks = at_terminal and not assume_yes
             launched = up(
-                settings, replace_existing=replace_existing, wait=not no_wait, attached=attach, observer=observer
+                settings,
+                replace_existing=replace_existing,
+                wait=not no_wait,
+                attached=attach,
+                fetch=assume_yes or at_terminal,
+                observer=observer,
             )
         if attach:
             _hand_off(launched, settings, stream=sys.stderr)
@@ -81,7 +91,8 @@ def command(
     return 0
 
 
-def _dry_run(settings: Settings, *, as_json: bool) -> int:
+def _dry_run(settings: Settings, *, as_json: bool, fetch: bool) -> int:
+    from ..lifecycle.fetch import CURED_BY_FETCHING, can_be_fetched, look_for_missing
     from ..lifecycle.prepare import existing_deployment, findings_before_start, prepare, refuse
     from .errors import report
     from .plan import plan_document, show_plan
@@ -92,10 +103,15 @@ def _dry_run(settings: Settings, *, as_json: bool) -> int:
         document(plan_document(prepared.plan, findings))
     else:
         show_plan(prepared.plan)
+    fetch = fetch and can_be_fetched(settings, prepared.facts.checkpoint)
+    findings = tuple(finding for finding in findings if not (fetch and finding.id in CURED_BY_FETCHING))
     try:
         refuse(findings)
+        missing = look_for_missing(prepared, checkpoint=fetch)
     except Exception as error:  # noqa: BLE001 - the plan is the document; the refusal only adds words and the code
         return report(error, as_json=False)
+    for line in missing_in_words(missing):
+        notice(f"would be fetched: {line}")
     for finding in findings:
         notice(finding.what, level=finding.level)
     return 0

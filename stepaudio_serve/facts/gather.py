@@ -8,8 +8,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from .checkpoint import Checkpoint, find_checkpoint
-from .gpu import Gpus, look_at_gpus
+from .gpu import Gpus
 from .host import Folders, HostFacts, architecture, folders
+from .nvml import look_at_gpus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The NVIDIA GPUs of this host, through NVML."""
+"""The NVIDIA GPUs of a host, as values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class MigSlice:
 
 @dataclass(frozen=True, slots=True)
 class Gpu:
-    """One GPU; memory in MiB, None where the driver does not say.
+    """One GPU; memory in MiB, None where the driver does not say. So are a name, UUID or capability that is empty.
 
     `memory_reserved_mib` is part of the total that no program gets. `unified` memory is the host's own: total and
     free are then the host's. Temperature in degrees Celsius, power in watts; None where the card does not tell.
@@ -58,62 +58,15 @@ class Gpu:
 class Gpus:
     """All GPUs, or `absence`: why none could be seen, in words, and its kind.
 
-    `lost` holds the indices of GPUs that are there and do not answer. `cuda_version` is the newest that the driver
-    supports; both versions are empty where they are not known.
+    `lost` holds the indices of GPUs that have fallen off the bus, `unanswered` those of others that do not answer,
+    with NVML's words. `cuda_version` is the newest that the driver supports; both versions are empty where they
+    are not known.
     """
 
     found: tuple[Gpu, ...]
     absence: str = ""
     absence_kind: AbsenceKind = ""
     lost: tuple[int, ...] = ()
+    unanswered: tuple[tuple[int, str], ...] = ()
     driver_version: str = ""
     cuda_version: str = ""
-
-
-def look_at_gpus() -> Gpus:
-    """Ask NVML; never raises, an absent driver is a fact too."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        return Gpus((), absence=_reason(error))
-    try:
-        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-        found = tuple(_gpu(index, handle) for index, handle in enumerate(handles))
-        return Gpus(found, "" if found else "the NVIDIA driver is loaded, but sees no GPU")
-    except pynvml.NVMLError as error:
-        return Gpus((), absence=_reason(error))
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _gpu(index: int, handle: object) -> Gpu:
-    import pynvml
-
-    major, minor = pynvml.nvmlDeviceGetCudaComputeCapability(handle)
-    total: int | None = None
-    free: int | None = None
-    try:
-        memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-        total, free = int(memory.total) // 2**20, int(memory.free) // 2**20
-    except pynvml.NVMLError_NotSupported:
-        pass  # unified memory: the card has none of its own
-    return Gpu(
-        index=index,
-        name=pynvml.nvmlDeviceGetName(handle),
-        uuid=pynvml.nvmlDeviceGetUUID(handle),
-        memory_total_mib=total,
-        memory_free_mib=free,
-        compute_capability=f"{major}.{minor}",
-    )
-
-
-def _reason(error: Exception) -> str:
-    import pynvml
-
-    if isinstance(error, pynvml.NVMLError_LibraryNotFound):
-        return "no NVIDIA driver is installed (libnvidia-ml.so was not found)"
-    if isinstance(error, pynvml.NVMLError_DriverNotLoaded):
-        return "the NVIDIA kernel driver is not loaded"
-    return f"NVML says: {error}"

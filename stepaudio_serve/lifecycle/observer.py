@@ -1,4 +1,4 @@
-"""What `up` tells while it works. The command line draws it; a library's default says nothing."""
+"""What `up` and `pull` tell while they work. The command line draws it; a library's default says nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from ..finding import Finding
     from ..plan.plan import Plan
     from ..startup.phases import Progress
+    from .fetch import Missing
 
 
 class Observer:
@@ -24,6 +25,16 @@ class Observer:
 
     def notice(self, text: str) -> None:
         """Something that was done, skipped or lowered."""
+
+    def may_fetch(self, missing: Missing) -> bool:
+        """Something is about to be fetched; nothing is when this says no."""
+        return True
+
+    def fetching(self, repository: str, have: int, total: int) -> None:
+        """Bytes of the checkpoint that are there, of how many."""
+
+    def fetched(self, text: str) -> None:
+        """The checkpoint is there; in words."""
 
     def pulling(self, image: str, event: Mapping[str, Any]) -> None:
         """One event of an image pull, as the engine sends it."""

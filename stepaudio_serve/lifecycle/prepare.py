@@ -7,7 +7,9 @@ import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..checks.launch import check_key_file, check_launch, check_port
+from ..checks.address import PortUse
+from ..checks.deployment import NameUse
+from ..checks.launch import Here, check_launch
 from ..errors import RefusedError
 from ..facts.gather import Facts, gather, key_file_problem
 from ..facts.host import port_holder
@@ -16,6 +18,7 @@ from ..runtime.choose import docker_runtime, process_runtime, twin
 from ..runtime.deployment import ForeignError, find_settled
 
 if TYPE_CHECKING:
+    from ..facts.host import PortHolder
     from ..finding import Finding
     from ..plan.plan import Plan
     from ..runtime.deployment import Deployment, Runtime
@@ -71,12 +74,18 @@ def existing_deployment(prepared: Prepared) -> Deployment | None:
 
 def findings_before_start(prepared: Prepared, *, replacing: Deployment | None) -> tuple[Finding, ...]:
     """All findings of the checks; a port held by the deployment that is being replaced is free."""
-    settings = prepared.settings
+    here = look_here(prepared.settings, prepared.runtime, replacing)
+    return check_launch(prepared.settings, prepared.facts, prepared.plan, here)
+
+
+def look_here(settings: Settings, runtime: Runtime | None, existing: Deployment | None) -> Here:
+    """The port, the key file, and the deployment that has the name already; `runtime` None where none answers."""
     path = settings.api_key_file
-    return (
-        *check_launch(settings, prepared.facts, prepared.plan),
-        *(check_key_file(str(path), key_file_problem(path)) if path else ()),
-        *_port(prepared, replacing),
+    running = existing is not None and existing.state == "running"
+    return Here(
+        port=port_use(settings, runtime, existing),
+        name=NameUse("running", existing.plan_hash) if existing is not None and running else NameUse(),
+        key_file_problem=key_file_problem(path) if path else "",
     )
 
 
@@ -92,23 +101,24 @@ def refuse(findings: tuple[Finding, ...]) -> None:
         raise RefusedError(first.what, why=first.why, fix=first.fix, findings=findings)
 
 
-def _port(prepared: Prepared, replacing: Deployment | None) -> tuple[Finding, ...]:
-    settings = prepared.settings
+def port_use(settings: Settings, runtime: Runtime | None, replacing: Deployment | None) -> PortUse:
+    """Who is on the port that the settings want."""
     if replacing is not None and replacing.state == "running" and settings.port in _ports(replacing):
-        return ()
+        return PortUse(replaced=True)
     try:
         holder = port_holder(settings.host, settings.port)
     except OSError as error:
-        if error.errno == errno.EACCES and prepared.plan.runtime == "docker":
-            return ()  # a port below 1024: the container engine may well be allowed to publish it
-        raise RefusedError(
-            f"{settings.host}:{settings.port} cannot be bound",
-            why=error.strerror or str(error),
-            fix="--host 127.0.0.1 --port 9999",
-        ) from error
+        if error.errno == errno.EACCES and settings.runtime == "docker":
+            return PortUse()  # a port below 1024: the container engine may well be allowed to publish it
+        return PortUse(refusal=error.strerror or str(error))
     if holder is None:
-        return ()
-    return check_port(holder, _container_on(prepared.runtime, settings.port), _free_port(settings.host, settings.port))
+        return PortUse()
+    return PortUse(
+        holder=holder,
+        container=_container_on(runtime, settings.port),
+        deployment=_deployment_on(runtime, settings.port, holder),
+        free=_free_port(settings.host, settings.port),
+    )
 
 
 def _ports(deployment: Deployment) -> list[int]:
@@ -116,10 +126,19 @@ def _ports(deployment: Deployment) -> list[int]:
     return [port["host_port"] for port in deployment.plan["ports"]]
 
 
-def _container_on(runtime: Runtime, port: int) -> str | None:
+def _container_on(runtime: Runtime | None, port: int) -> str:
     from ..runtime.docker import DockerRuntime
 
-    return runtime.publisher_of(port) if isinstance(runtime, DockerRuntime) else None
+    return (runtime.publisher_of(port) or "") if isinstance(runtime, DockerRuntime) else ""
+
+
+def _deployment_on(runtime: Runtime | None, port: int, holder: PortHolder) -> str:
+    """The deployment of ours that holds the port: a container's by what it publishes, a process' by its plan."""
+    for each in filter(None, (runtime, process_runtime())):
+        for found in each.deployments():
+            if found.state == "running" and port in _ports(found) and (found.runtime == "docker" or holder.pid):
+                return found.name
+    return ""
 
 
 def _free_port(host: str, taken: int) -> int | None:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..startup.probes import health
+from .readings import START_LINES, Memory, Requests, gpus_of, memory_of, requests_of
 
 if TYPE_CHECKING:
     from ..diagnosis import Diagnosis
+    from ..facts.gpu import Gpu
     from ..runtime.deployment import Deployment, Runtime
     from ..startup.phases import Progress
 
 TAIL_LINES = 2000
-START_LINES = 20_000
-"""Far more than an engine says until it serves: vLLM 0.32 says some hundreds."""
 ASKED_TO_END = (0, 130, 137, 143)
 
 Health = Literal["healthy", "unhealthy", "starting", "none"]
@@ -25,7 +25,10 @@ Health = Literal["healthy", "unhealthy", "starting", "none"]
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One deployment as `status` shows it; `detail` words the phase, `uptime` in seconds."""
+    """One deployment as `status` shows it; `detail` words the phase, `uptime` in seconds.
+
+    `memory` and `requests` are None where they were not asked for, or are not known; `gpus` are those it may use.
+    """
 
     deployment: Deployment
     phase: str
@@ -33,11 +36,12 @@ class Status:
     health: Health
     uptime: float | None
     diagnosis: Diagnosis | None
+    memory: Memory | None = None
+    requests: Requests | None = None
+    gpus: tuple[Gpu, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The deployment's object in JSON output."""
-        from dataclasses import asdict
-
         it = self.deployment
         return {
             "name": it.name,
@@ -54,7 +58,34 @@ class Status:
             "exit_code": it.exit_code,
             "detail": self.detail,
             "diagnosis": None if self.diagnosis is None else asdict(self.diagnosis),
+            "memory": None if self.memory is None else self.memory.to_json(),
+            "requests": None if self.requests is None else asdict(self.requests),
+            "gpus": [_gpu(gpu) for gpu in self.gpus],
         }
+
+
+def closely(runtime: Runtime, status: Status) -> Status:
+    """The same with what a running engine takes and has to do: memory, GPUs, requests."""
+    deployment = status.deployment
+    if deployment.state != "running" or deployment.engine != "vllm":
+        return status
+    return replace(
+        status,
+        memory=memory_of(runtime, deployment),
+        requests=requests_of(deployment.endpoint) if status.health == "healthy" else None,
+        gpus=gpus_of(deployment),
+    )
+
+
+def _gpu(gpu: Gpu) -> dict[str, Any]:
+    return {
+        "index": gpu.index,
+        "name": gpu.name,
+        "memory_total_mib": gpu.memory_total_mib,
+        "memory_free_mib": gpu.memory_free_mib,
+        "temperature_c": gpu.temperature_c,
+        "power_w": gpu.power_w,
+    }
 
 
 def status_of(runtime: Runtime, deployment: Deployment) -> Status:

@@ -11,12 +11,14 @@ from ..plan.difference import Difference, differences
 from ..runtime.deployment import NameTakenError
 from ..runtime.files import key_changed, remove_files, write_files, write_key
 from ..startup.interrupt import interruption_deferred
+from .fetch import CURED_BY_FETCHING, bring_missing, can_be_fetched, look_for_missing
 from .hand_over import Launched
 from .observer import Observer
 from .pasteable import up_command
 from .prepare import Prepared, existing_deployment, findings_before_start, prepare, refuse
 from .ready import join, to_ready
 from .status import status_of
+from .trusted_code import remember_code
 
 if TYPE_CHECKING:
     from ..runtime.deployment import Deployment
@@ -33,9 +35,13 @@ def up(
     replace_existing: bool = False,
     wait: bool = True,
     attached: bool = False,
+    fetch: bool = False,
     observer: Observer | None = None,
 ) -> Launched:
     """Plan, check, fetch, start, watch, ask the canary, hand over.
+
+    A missing image is pulled, as `docker run` does; a missing checkpoint is fetched only where `fetch` is said.
+    What would refuse the start anyway is found before anything is fetched. The observer is asked once.
 
     Interrupted before the hand-off, it removes what it created and nothing else. A start that fails leaves
     its stopped container with its logs. `attached`: somebody stays and watches, so that an engine started here
@@ -61,6 +67,11 @@ def up(
                     return _join(prepared, existing, wait, observer, began)
                 if not replace_existing:
                     raise _differs(prepared, changed, attached=attached)
+            if _fetch(prepared, existing, observer, checkpoint=fetch):
+                prepared = prepare(prepared.settings)  # the plan is another with the checkpoint there
+                observer.planned(prepared.plan)
+                continue
+            remember_code(prepared.settings, prepared.facts, observer)
             _make_room(prepared, existing, observer)
             return _start(prepared, wait, observer, began)
         time.sleep(ATTEMPT_SECONDS)
@@ -71,15 +82,29 @@ def up(
     )
 
 
-def _make_room(prepared: Prepared, existing: Deployment | None, observer: Observer) -> None:
-    """Check, fetch the image, and remove what has the name."""
-    runtime, plan = prepared.runtime, prepared.plan
+def _fetch(prepared: Prepared, existing: Deployment | None, observer: Observer, *, checkpoint: bool) -> bool:
+    """Check, then fetch what is missing; whether a checkpoint came, which changes the plan."""
     findings = findings_before_start(prepared, replacing=existing)
     if any(finding.id == "port-taken" for finding in findings) and existing is None and existing_deployment(prepared):
         raise NameTakenError("somebody else started it just now")
-    refuse(findings)
-    observer.findings([finding for finding in findings if finding.level != "ok"])
-    _ensure_image(prepared, observer)
+    fetchable = checkpoint and can_be_fetched(prepared.settings, prepared.facts.checkpoint)
+    refuse(tuple(finding for finding in findings if not (fetchable and finding.id in CURED_BY_FETCHING)))
+    missing = look_for_missing(prepared, checkpoint=fetchable)
+    if not fetchable:
+        observer.findings([finding for finding in findings if finding.level != "ok"])
+    if missing and not observer.may_fetch(missing):
+        raise RefusedError(
+            "nothing was fetched, and nothing started",
+            why="the answer was no",
+            fix="stepaudio-serve pull   (fetches without starting)",
+        )
+    bring_missing(prepared, missing, observer)
+    return missing.checkpoint is not None
+
+
+def _make_room(prepared: Prepared, existing: Deployment | None, observer: Observer) -> None:
+    """Remove what has the name."""
+    runtime, plan = prepared.runtime, prepared.plan
     if existing is not None:
         if existing.state == "running":
             observer.notice(f"stopping the running `{plan.name}` (plan {existing.plan_hash})")
@@ -105,25 +130,6 @@ def _differs(prepared: Prepared, changed: tuple[Difference, ...], *, attached: b
         differences=changed,
         fix=f"{up_command(prepared.settings.to_label(), *how)}   # or another --name and --port",
     )
-
-
-def _ensure_image(prepared: Prepared, observer: Observer) -> None:
-    if prepared.plan.runtime != "docker":
-        return
-    from ..checks.launch import check_platform_of
-    from ..facts.engine import look_at_image
-    from ..runtime.docker import DockerRuntime
-    from ..runtime.image import pull
-
-    runtime, image = prepared.runtime, prepared.plan.image
-    if not isinstance(runtime, DockerRuntime):
-        return
-    found = look_at_image(runtime.client, image)
-    if found is None:
-        pull(runtime.client, image, on_event=lambda event: observer.pulling(image, event))
-        observer.pulled(image)
-    else:
-        refuse(check_platform_of(found, image, prepared.facts.architecture))
 
 
 def _start(prepared: Prepared, wait: bool, observer: Observer, began: float) -> Launched:

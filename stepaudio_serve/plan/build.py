@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..settings.engine_images import engine_image
-from ..settings.options import CHAT_TEMPLATES, DEFAULT_MAX_MODEL_LEN
+from ..settings.options import CHAT_TEMPLATES
 from .command import GENERATION_CONFIG_FOLDER, GUARD_PACKAGE, TEMPLATE_FILE, Paths, serve_arguments
 from .generation_config import generation_config
-from .memory import MemoryBudget, estimate
 from .model_card import model_card_plan
+from .nearest import nearest_that_fits
 from .notes import notes_for
 from .plan import Container, GpuRequest, HealthCheck, Mount, Plan, Port, bracketed
+from .sizing import choose_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ..facts.gather import Facts
-    from ..facts.gpu import Gpu
     from ..settings.options import Settings
+    from .memory import MemoryBudget
+    from .sizing import Sizes
 
 CONTAINER_PORT = 9999
 CHECKPOINT_TARGET = "/Step-Audio-R1"
@@ -36,8 +39,10 @@ SHM_TENSOR_PARALLEL_MIB = 8192
 
 def make_plan(settings: Settings, facts: Facts) -> Plan:
     """The plan for these settings on this machine. Pure; it never raises for a setting that passed validation."""
+    sizes = choose_sizes(settings, facts.checkpoint, facts.gpus)
+    memory = _memory(settings, facts, sizes)
     if settings.recipe == "model-card":
-        card = model_card_plan(settings, facts, max_model_len=_max_model_len(settings, facts))
+        card = model_card_plan(settings, facts, max_model_len=sizes.max_model_len, memory=memory)
         return card.labelled(_portable(settings, facts))
     in_container = settings.runtime == "docker"
     known = engine_image(settings.engine_image if settings.engine == "vllm" else "rehearsal")
@@ -45,8 +50,6 @@ def make_plan(settings: Settings, facts: Facts) -> Plan:
     state = facts.folders.state / FILES_FOLDERS[settings.runtime] / settings.name
     files_source = str(state / _digest(files))
     key_file = _key_file(settings, str(state / "api_key"))
-    tensor_parallel = _tensor_parallel(settings)
-    max_model_len = _max_model_len(settings, facts)
     model = f"{CHECKPOINT_TARGET}/{facts.checkpoint.inside}".rstrip("/")
     paths = Paths(model, FILES_TARGET) if in_container else Paths(str(facts.checkpoint.path), files_source)
     command = serve_arguments(
@@ -54,23 +57,10 @@ def make_plan(settings: Settings, facts: Facts) -> Plan:
         paths,
         port=CONTAINER_PORT if in_container else settings.port,
         host=None if in_container else settings.host,
-        max_model_len=max_model_len,
-        tensor_parallel=tensor_parallel,
+        sizes=sizes,
     )
     wants_gpu = settings.engine == "vllm" and settings.gpus != "none"
     gpus = _gpu_request(settings, facts) if wants_gpu else GpuRequest("none")
-    memory = (
-        estimate(
-            settings,
-            facts.checkpoint,
-            _chosen(settings, facts),
-            absence=facts.gpus.absence,
-            max_model_len=max_model_len,
-            tensor_parallel=tensor_parallel,
-        )
-        if settings.engine == "vllm"
-        else MemoryBudget()
-    )
     plan = Plan(
         name=settings.name,
         engine=settings.engine,
@@ -82,7 +72,7 @@ def make_plan(settings: Settings, facts: Facts) -> Plan:
         environment=_environment(settings, facts, paths.files, key_file),
         ports=(Port(settings.host, settings.port, CONTAINER_PORT if in_container else settings.port),),
         gpus=gpus,
-        container=_container(settings, facts, tensor_parallel),
+        container=_container(settings, facts, sizes.tensor_parallel_size),
         endpoint=endpoint_of(settings.host, settings.port),
         served_model_name=settings.served_model_name,
         stop_grace=settings.stop_grace,
@@ -90,7 +80,7 @@ def make_plan(settings: Settings, facts: Facts) -> Plan:
         files=files,
         key_file=key_file,
         memory=memory,
-        notes=notes_for(settings, facts, gpus=gpus, max_model_len=max_model_len),
+        notes=notes_for(settings, facts, gpus=gpus, sizes=sizes),
     )
     return plan.labelled(_portable(settings, facts))
 
@@ -132,22 +122,11 @@ def _key_file(settings: Settings, own: str) -> str | None:
     return own if settings.api_key is not None else None
 
 
-def _tensor_parallel(settings: Settings) -> int:
-    if settings.tensor_parallel_size == "auto":
-        return max(1, len(settings.gpu_ids))
-    return settings.tensor_parallel_size
-
-
-def _max_model_len(settings: Settings, facts: Facts) -> int:
-    if settings.max_model_len != "auto":
-        return settings.max_model_len
-    positions = facts.checkpoint.text.max_positions if facts.checkpoint.text else 0
-    return min(DEFAULT_MAX_MODEL_LEN, positions or DEFAULT_MAX_MODEL_LEN)
-
-
-def _chosen(settings: Settings, facts: Facts) -> tuple[Gpu, ...]:
-    ids = settings.gpu_ids
-    return tuple(gpu for gpu in facts.gpus.found if not ids or str(gpu.index) in ids or gpu.uuid in ids)
+def _memory(settings: Settings, facts: Facts, sizes: Sizes) -> MemoryBudget:
+    """The estimate, with the nearest settings that fit where these do not."""
+    if sizes.memory.fits is not False:
+        return sizes.memory
+    return replace(sizes.memory, nearest=nearest_that_fits(settings, facts.checkpoint, facts.gpus))
 
 
 def _gpu_request(settings: Settings, facts: Facts) -> GpuRequest:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ..settings.options import Settings
+    from .sizing import Sizes
 
 GUARD_PACKAGE = "stepaudio_guard"
 GUARD_CLASS = f"{GUARD_PACKAGE}.Guard"
@@ -22,21 +23,19 @@ class Paths:
     files: str
 
 
-def serve_arguments(
-    settings: Settings, paths: Paths, *, port: int, host: str | None, max_model_len: int, tensor_parallel: int
-) -> tuple[str, ...]:
+def serve_arguments(settings: Settings, paths: Paths, *, port: int, host: str | None, sizes: Sizes) -> tuple[str, ...]:
     """`serve MODEL --flags`; `host` only where the engine itself binds the published address."""
     optional: list[tuple[str, object]] = []
     if host is not None:
         optional.append(("--host", host))
-    if tensor_parallel != 1:
-        optional.append(("--tensor-parallel-size", tensor_parallel))
-    if settings.max_num_batched_tokens != "auto":
-        optional.append(("--max-num-batched-tokens", settings.max_num_batched_tokens))
+    if sizes.tensor_parallel_size != 1:
+        optional.append(("--tensor-parallel-size", sizes.tensor_parallel_size))
+    if sizes.max_num_batched_tokens is not None:
+        optional.append(("--max-num-batched-tokens", sizes.max_num_batched_tokens))
     valued: list[tuple[str, object]] = [
         ("--served-model-name", settings.served_model_name),
         ("--port", port),
-        ("--max-model-len", max_model_len),
+        ("--max-model-len", sizes.max_model_len),
         ("--max-num-seqs", settings.max_num_seqs),
         ("--gpu-memory-utilization", settings.gpu_memory_utilization),  # defaults differ between versions of vLLM
         ("--chat-template", f"{paths.files}/{TEMPLATE_FILE}"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..settings.engine_images import engine_image
-from .memory import MemoryBudget
 from .plan import Container, GpuRequest, Mount, Note, Plan, Port
 
 if TYPE_CHECKING:
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 
     from ..facts.gather import Facts
     from ..settings.options import Settings
+    from .memory import MemoryBudget
 
 CARD_PORT = 9999
 TARGET = "/Step-Audio-R1"
@@ -39,7 +39,7 @@ def unhonoured(settings: Settings) -> tuple[str, ...]:
     return tuple(name for name, allowed in FIXED.items() if getattr(settings, name) not in allowed)
 
 
-def model_card_plan(settings: Settings, facts: Facts, *, max_model_len: int) -> Plan:
+def model_card_plan(settings: Settings, facts: Facts, *, max_model_len: int, memory: MemoryBudget) -> Plan:
     """Argument for argument what the card says; only the folder, the names, sizes and the host port follow settings."""
     return Plan(
         name=settings.name,
@@ -79,7 +79,7 @@ def model_card_plan(settings: Settings, facts: Facts, *, max_model_len: int) -> 
         files_source="",
         files={},
         key_file=None,
-        memory=MemoryBudget(),
+        memory=memory,
         notes=(
             Note(
                 "model-card",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..facts.checkpoint import R1_STOP_IDS
+from .memory.engine_args import read_engine_args
 from .plan import GpuRequest, Note
 
 if TYPE_CHECKING:
@@ -12,13 +13,16 @@ if TYPE_CHECKING:
 
     from ..facts.gather import Facts
     from ..settings.options import Settings
+    from .sizing import Sizes
 
 
-def notes_for(settings: Settings, facts: Facts, *, gpus: GpuRequest, max_model_len: int) -> tuple[Note, ...]:
+def notes_for(settings: Settings, facts: Facts, *, gpus: GpuRequest, sizes: Sizes) -> tuple[Note, ...]:
     """Every note that holds for these settings and facts."""
     return (
         *_differences(settings),
-        *_assumptions(settings, facts, gpus, max_model_len),
+        *sizes.notes,
+        *_engine_args(settings),
+        *_assumptions(settings, facts, gpus),
     )
 
 
@@ -64,24 +68,43 @@ def _differences(settings: Settings) -> Iterator[Note]:
         )
 
 
-def _assumptions(settings: Settings, facts: Facts, gpus: GpuRequest, max_model_len: int) -> Iterator[Note]:
+def _engine_args(settings: Settings) -> Iterator[Note]:
+    """What arguments handed through to the engine change in the memory estimate."""
+    given = read_engine_args(settings.engine_args)
+    if given.kv_number_bytes == 1:
+        yield Note(
+            "kv-cache-dtype", "a token takes half the KV cache", "--kv-cache-dtype fp8 stores a number in a byte"
+        )
+    if not given.encoder_measured:
+        yield Note(
+            "encoder-not-measured",
+            "no memory is set aside for the audio encoder",
+            "--skip-mm-profiling: clips take it from what the budget leaves free, and may end the engine",
+        )
+    if given.offloaded_gib:
+        yield Note(
+            "weights-offloaded",
+            f"{given.offloaded_gib:g} GiB of weights for each GPU stay in the host's memory",
+            "--cpu-offload-gb: they are read over PCIe at every step, which is slow",
+        )
+
+
+def _assumptions(settings: Settings, facts: Facts, gpus: GpuRequest) -> Iterator[Note]:
     if settings.engine == "rehearsal":
         yield Note("rehearsal", "the engine is a rehearsal: no model, no GPU", "it answers with what it measured")
         return
-    if settings.max_model_len == "auto":
-        yield Note("max-model-len-auto", f"max_model_len is {max_model_len}", "the default; longer contexts by hand")
     if settings.gpus == "none":
         yield Note("no-gpu", "no GPU is asked for", "only a CPU build of vLLM starts so")
-    elif settings.tensor_parallel_size == "auto" and settings.gpus == "all" and len(facts.gpus.found) > 1:
-        yield Note(
-            "tensor-parallel",
-            f"{len(facts.gpus.found)} GPUs are visible, one is used",
-            "tensor_parallel_size auto splits only over GPUs chosen by id, for example --gpus 0,1",
-        )
     if gpus.driver == "cdi":
         yield Note("cdi", "GPUs are asked for by CDI", "the container engine has CDI and no nvidia runtime")
     if facts.checkpoint.exists and not dict(facts.checkpoint.stop_ids).get("<|EOT|>"):
         yield Note("no-eot", "the checkpoint's tokenizer has no <|EOT|>", "answers may run on until max_tokens")
+    if facts.checkpoint.published:
+        yield Note(
+            "published-figures",
+            f"shape and size of {facts.checkpoint.requested} are the published ones",
+            "it is not on this disk to be looked at",
+        )
     if not facts.checkpoint.exists:
         ids = ", ".join(str(number) for number in R1_STOP_IDS.values())
         yield Note("assumed-stop-ids", f"end tokens {ids} are assumed", "no checkpoint was there to look them up in")

@@ -151,4 +151,6 @@ class Plan:
             "plan": json.dumps(self.identity(), sort_keys=True, ensure_ascii=False),
             "settings": json.dumps(dict(settings), sort_keys=True, ensure_ascii=False),
         }
+        if self.memory.kv_tokens is not None:
+            labels["memory"] = json.dumps(asdict(self.memory), sort_keys=True)
         return replace(self, labels={LABEL_PREFIX + key: value for key, value in labels.items()})

@@ -99,6 +99,7 @@ def deployment_of(attributes: Mapping[str, Any]) -> Deployment:
         state=_state(state["Status"]),
         plan=json.loads(labels["plan"]),
         settings=json.loads(labels["settings"]),
+        memory=json.loads(labels.get("memory", "{}")),
         exit_code=int(state["ExitCode"]) if state["Status"] in {"exited", "dead"} else None,
         oom_killed=bool(state.get("OOMKilled")),
         health=(state.get("Health") or {}).get("Status") or None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..errors import NoSuchDeploymentError, StepAudioError
@@ -23,7 +23,8 @@ class Deployment:
 
     `id` is the container's id, or the process id; `handed_over` says that it answered as it should once (a
     restart policy is set; without one in its plan a container carries no mark); `plan` is the identity of the
-    plan it was started from and `settings` what made that plan.
+    plan it was started from and `settings` what made that plan; `memory` is what was predicted then, empty where
+    nothing could be.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Deployment:
     health: Literal["starting", "healthy", "unhealthy"] | None = None
     started_at: float | None = None
     handed_over: bool = False
+    memory: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

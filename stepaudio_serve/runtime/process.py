@@ -217,6 +217,7 @@ def _read(folder: Path, record: dict[str, Any]) -> Deployment:
         state="created",
         plan=json.loads(labels["plan"]),
         settings=json.loads(labels["settings"]),
+        memory=json.loads(labels.get("memory", "{}")),
         started_at=record.get("created"),
         handed_over=(folder / "handed_over").exists(),
     )

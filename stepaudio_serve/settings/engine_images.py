@@ -9,13 +9,20 @@ from importlib.resources import files
 
 @dataclass(frozen=True, slots=True)
 class EngineImage:
-    """An image, the platforms it exists for and the model architectures it serves."""
+    """An image, the platforms it exists for and the model architectures it serves.
+
+    `newest_capability` is the newest compute capability it is known to serve, empty where that is not known; it has
+    no kernels for those that it `lacks`, and no fp8 KV cache on those in `no_fp8_kv_cache`.
+    """
 
     name: str
     image: str
     platforms: tuple[str, ...]
     architectures: tuple[str, ...]
     entrypoint: tuple[str, ...]
+    newest_capability: str = ""
+    lacks: tuple[str, ...] = ()
+    no_fp8_kv_cache: tuple[str, ...] = ()
 
 
 @cache
@@ -30,4 +37,7 @@ def engine_image(name: str) -> EngineImage:
         platforms=tuple(data["platforms"]),
         architectures=tuple(data["architectures"]),
         entrypoint=tuple(data["entrypoint"]),
+        newest_capability=data.get("newest_capability", ""),
+        lacks=tuple(data.get("lacks", ())),
+        no_fp8_kv_cache=tuple(data.get("no_fp8_kv_cache", ())),
     )

@@ -204,17 +204,20 @@ class Settings(BaseModel):
     )
     max_model_len: Annotated[PositiveInt | Literal["auto"], Flag("Size", "TOKENS|auto")] = Field(
         default=DEFAULT_MAX_MODEL_LEN,
-        description="Longest prompt and answer together, in tokens; auto: 16384, or what a smaller model has.",
+        description="Longest prompt and answer together, in tokens; auto: what the KV cache and the model hold.",
     )
     max_num_seqs: Annotated[PositiveInt, Flag("Size", "N")] = Field(default=32, description="Most requests at a time.")
     max_num_batched_tokens: Annotated[PositiveInt | Literal["auto"], Flag("Size", "TOKENS|auto")] = Field(
-        default="auto", description="Most tokens in one step; lowering it frees memory for the KV cache."
+        default="auto",
+        description="Most tokens in one step; fewer leave more for the KV cache; auto: the engine's default, or a half "
+        "or quarter of it where that pays.",
     )
     gpu_memory_utilization: Annotated[float, Field(gt=0, le=1), BeforeValidator(_number), Flag("Size", "FRACTION")] = (
         Field(default=0.90, description="Share of each GPU's memory to use.")
     )
     tensor_parallel_size: Annotated[PositiveInt | Literal["auto"], Flag("Size", "N|auto")] = Field(
-        default="auto", description="Number of GPUs to split the model over."
+        default="auto",
+        description="Number of GPUs to split the model over; auto: as many of one kind as context and requests need.",
     )
 
     canary: Annotated[Literal["lenient", "strict", "off"], BeforeValidator(_yaml_word), Flag("Start-up")] = Field(

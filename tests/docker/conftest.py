@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import own_engine
 import pytest
 from rehearsed import Rehearsed
 from support import testbed
+from support.checkpoints import fabricate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,11 +34,7 @@ def rehearsed(
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:
     """A folder that looks like the model's."""
-    folder = tmp_path / "Step-Audio-R1"
-    folder.mkdir()
-    (folder / "config.json").write_text(json.dumps({"architectures": ["StepAudio2ForCausalLM"]}))
-    (folder / "model.safetensors").write_bytes(b"weights")
-    return folder
+    return fabricate(tmp_path / "Step-Audio-R1", "tiny", shards=1)
 
 
 @pytest.fixture

@@ -45,3 +45,25 @@ def test_pulled_with_progress(rehearsed: Rehearsed, published: str) -> None:
     assert f"pulling {published}" in up.stderr
     assert f"pulled {published}" in up.stderr
     assert rehearsed.container["Config"]["Image"] == published
+
+
+def test_pull_alone_and_again(rehearsed: Rehearsed, published: str) -> None:
+    words = ("pull", "--engine", "rehearsal", "--image", published, "--json")
+    first = rehearsed.cli(*words)
+    assert first.code == 0, first.stderr
+    assert f"image {published}: " in first.stderr
+    assert "MB to fetch" in first.stderr
+    assert first.json["image"]["pulled"]
+    assert first.json["checkpoint"] is None
+    again = rehearsed.cli(*words)
+    assert again.code == 0
+    assert not again.json["image"]["pulled"]
+    assert again.json["image"]["id"] == first.json["image"]["id"]
+    assert rehearsed.leaves_nothing()
+
+
+def test_an_image_that_is_not_there(rehearsed: Rehearsed, registry: str) -> None:
+    done = rehearsed.cli("pull", "--image-only", "--image", f"{registry}/nobody/here:1", "--json")
+    assert done.code == 3
+    assert "does not tell us its size" in done.stderr
+    assert "nobody/here:1" in done.json["error"]["what"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.checkpoints import write_shard
 
 from stepaudio_serve.facts.checkpoint import Checkpoint, find_checkpoint
 
@@ -26,10 +27,10 @@ R1_CONFIG = {
 def write(folder: Path, **files: Any) -> Path:
     """A checkpoint folder; keywords are file names without .json."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in {"config": R1_CONFIG, **files}.items():
+    for name, content in {"config": R1_CONFIG, "tokenizer": {}, **files}.items():
         (folder / f"{name}.json").write_text(json.dumps(content), "utf-8")
-    (folder / "model-00001-of-00002.safetensors").write_bytes(b"x" * 700)
-    (folder / "model-00002-of-00002.safetensors").write_bytes(b"x" * 300)
+    write_shard(folder / "model-00001-of-00002.safetensors", [("encoder.a", "U8", (700,))])
+    write_shard(folder / "model-00002-of-00002.safetensors", [("encoder.b", "U8", (300,))])
     return folder
 
 
@@ -87,7 +88,7 @@ def test_the_ids_that_end_an_answer_are_the_tokenizers_own(files: dict[str, Any]
 def test_of_a_large_tokenizer_only_the_head_is_read(tmp_path: Path) -> None:
     folder = write(tmp_path / "r1")
     head = '{"version": "1.0", "added_tokens": [{"id": 151665, "content": "<|EOT|>"}], "model": {"vocab": {'
-    (folder / "tokenizer.json").write_text(head + '"a": 1, ' * 700_000, "utf-8")  # 5 MB, and not even whole
+    (folder / "tokenizer.json").write_text(head + '"a": 1, ' * 700_000 + '"b": 2}}}', "utf-8")  # 5 MB
     assert find(folder, tmp_path).stop_ids == (("<|EOT|>", 151665),)
 
 
@@ -178,8 +179,8 @@ def test_a_folder_here_wins_over_a_repository_of_that_name(tmp_path: Path, monke
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("{", "cannot be read"), ("[]", "not a JSON object"), ("\udcff", "cannot be read")],
-    ids=["half", "no object", "no text"],
+    [("{", "cannot be read"), ("[]", "not a JSON object"), ("\udcff", "cannot be read"), ("[" * 200_000, "deeply")],
+    ids=["half", "no object", "no text", "a well without ground"],
 )
 def test_a_broken_config_is_told(content: str, said: str, tmp_path: Path) -> None:
     folder = write(tmp_path / "r1")
@@ -198,11 +199,12 @@ def test_a_config_without_a_shape_leaves_the_memory_unknown(text: object, tmp_pa
 
 def test_a_folder_without_config_or_weights_is_told(tmp_path: Path) -> None:
     folder = write(tmp_path / "r1")
+    (folder / "config.json").unlink()
+    assert find(folder, tmp_path).problem == "has no config.json"
+    write(folder)
     for shard in folder.glob("*.safetensors"):
         shard.unlink()
     assert find(folder, tmp_path).problem == "has no weights (*.safetensors)"
-    (folder / "config.json").unlink()
-    assert find(folder, tmp_path).problem == "has no config.json"
 
 
 def test_a_shard_whose_blob_is_gone_is_told(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from stepaudio_serve.facts.engine import EngineFacts
 from stepaudio_serve.facts.gather import Facts
 from stepaudio_serve.facts.gpu import Gpu, Gpus
 from stepaudio_serve.facts.host import Folders
+from stepaudio_serve.facts.recorded import on_another_machine, read_facts_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 GIB = 2**30
 RTX_5090 = 31.36
 RTX_PRO_6000 = 95.0
+MACHINES = Path(__file__).parents[1] / "facts" / "machines"
 
 R1 = Checkpoint(
     requested="/models/r1",
@@ -66,6 +68,18 @@ def cards(sizes_gib: Sequence[float]) -> Gpus:
 def facts(*sizes_gib: float, **changes: Any) -> Facts:
     """A Docker machine with R1 on its disk and GPUs of these sizes."""
     return replace(FACTS, gpus=cards(sizes_gib), **changes)
+
+
+def machine_file(name: str) -> Path:
+    """A machine as a facts file; the README beside it tells which there are."""
+    return MACHINES / f"{name}.json"
+
+
+def machine(name: str, **changes: Any) -> Facts:
+    """That machine as if it were looked at there: R1 on its disk, a Docker Engine that runs on its processor."""
+    there = on_another_machine(FACTS, read_facts_file(machine_file(name)), named=name)
+    docker = replace(ENGINE, architecture=there.architecture)
+    return replace(there, **{"engine": docker, "elsewhere": "", **changes})
 
 
 def checkpoint(*, weights_bytes: int | None = None, **changes: Any) -> Checkpoint:

@@ -220,18 +220,17 @@ def test_a_model_that_talks_garbage_is_found_out(
     assert cli("status", removed_after, "--json").json["deployments"][0]["health"] == "healthy"
 
 
-def test_truncated_weights_are_diagnosed(
+def test_truncated_weights_are_refused_before_the_start(
     cli: Cli, vllm_image: str, checkpoints: Path, free_port: int, tmp_path: Path, removed_after: str
 ) -> None:
     model = tmp_path / "cut short"
     shutil.copytree(checkpoints / "tiny-listener", model)
     weights = model / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
-    failed = up(cli, vllm_image, model, free_port, name=removed_after)
-    assert failed.code == 4
-    assert failed.json["diagnoses"][0]["id"]
-    assert "weight file" in failed.json["error"]["why"]
-    assert "Loading" in cli("logs", removed_after).stdout + cli("logs", removed_after).stderr
+    refused = up(cli, vllm_image, model, free_port, name=removed_after)
+    assert refused.code == 3
+    assert "model.safetensors" in refused.json["error"]["what"]
+    assert cli("logs", removed_after).code == 6
 
 
 def test_vllm_as_a_child_process(

@@ -2,6 +2,7 @@
 
 from .checkpoint import (
     R1_STOP_IDS,
+    SPECIAL_TOKENS,
     STOP_TOKENS,
     AudioShape,
     Checkpoint,
@@ -15,6 +16,7 @@ from .find import find_checkpoint
 
 __all__ = [
     "R1_STOP_IDS",
+    "SPECIAL_TOKENS",
     "STOP_TOKENS",
     "AudioShape",
     "Checkpoint",

@@ -14,6 +14,10 @@ STOP_TOKENS = ("<|endoftext|>", "<|im_end|>", "<|EOT|>")
 R1_STOP_IDS = {"<|endoftext|>": 151643, "<|im_end|>": 151645, "<|EOT|>": 151665}
 
 
+SPECIAL_TOKENS = ("<|BOT|>", "<|EOT|>", "<audio_patch>", "<audio_start>", "<audio_end>", "<think>", "</think>")
+"""What the chat template and the thinking are written with; each must be a single token to work as meant."""
+
+
 @dataclass(frozen=True, slots=True)
 class TextShape:
     """What the KV cache depends on, and what tensor parallelism has to divide."""
@@ -32,13 +36,18 @@ class TextShape:
 
 @dataclass(frozen=True, slots=True)
 class AudioShape:
-    """The audio encoder: `positions` frames after its convolutions, which bound the length of one clip."""
+    """The audio encoder: `positions` frames after its convolutions, which bound the length of one clip.
+
+    `adaptor_kernel` and `adaptor_stride` are the convolution's between encoder and language model; None without one.
+    """
 
     mel_bins: int
     positions: int
     state: int
     heads: int
     layers: int
+    adaptor_kernel: int | None = None
+    adaptor_stride: int | None = None
 
 
 QuantizationKind = Literal["none", "nvfp4", "nvfp4a16", "other"]
@@ -87,19 +96,38 @@ FaultKind = Literal["missing", "truncated", "damaged", "lfs-pointer", "unfinishe
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong with one file. Only `extra` (a shard that the index does not name) lets the engine start."""
+    """What is wrong with one file.
+
+    Only `extra` (a shard that the index does not name) lets the engine start. `unfinished` is a download's leftover;
+    beside a checkpoint that lacks nothing such leftovers are no fault and are not listed.
+    """
 
     kind: FaultKind
     file: str
     detail: str = ""
 
+    @property
+    def is_fatal(self) -> bool:
+        """Whether the engine cannot load the checkpoint because of it."""
+        return self.kind != "extra"
+
 
 @dataclass(frozen=True, slots=True)
 class CodeFile:
-    """A file of the checkpoint that trust_remote_code lets the engine run, with the SHA-256 of its bytes in hex."""
+    """A file that trust_remote_code lets the engine run, with the SHA-256 of its bytes in hex.
+
+    `repository` names the other repository from which the engine would fetch it, and is empty for a file of the
+    checkpoint. The hash is empty for what is not in the folder: a file of another repository, or one that is missing.
+    """
 
     name: str
     sha256: str
+    repository: str = ""
+
+    @property
+    def can_be_pinned(self) -> bool:
+        """Whether what will run is known now."""
+        return bool(self.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +163,15 @@ class Checkpoint:
     def weights_bytes(self) -> int:
         """Bytes of all weights; 0 where none were found."""
         return self.weights.total if self.weights else 0
+
+    @property
+    def reasoning_parser(self) -> str | None:
+        """The engine's parser that this tokenizer can drive, or None.
+
+        `deepseek_r1` needs both thinking marks as single tokens and `step3` the closing one. A parser whose mark is
+        missing fails every request, not the start (read in the engine's code).
+        """
+        marks = dict(self.special_ids)
+        if "</think>" not in marks:
+            return None
+        return "deepseek_r1" if "<think>" in marks else "step3"

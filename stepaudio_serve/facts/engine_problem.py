@@ -1,0 +1,199 @@
+"""Why no container engine answers: near-identical failures told apart, each with what helps."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from ..errors import RuntimeUnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STANDARD_SOCKET = "unix:///var/run/docker.sock"
+PROGRAMS = ("docker", "dockerd", "podman")
+WITHOUT_CONTAINERS = "   (or, without containers: --runtime process)"
+PING_SECONDS = 1
+
+EngineProblemKind = Literal[
+    "not-installed",
+    "daemon-down",
+    "no-permission",
+    "no-such-context",
+    "wrong-context",
+    "wrong-host",
+    "timed-out",
+    "other",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineProblem:
+    """Why the container engine could not be asked."""
+
+    kind: EngineProblemKind
+    what: str
+    why: str
+    fix: str
+
+    def as_error(self) -> RuntimeUnavailableError:
+        """The same, to be raised."""
+        return RuntimeUnavailableError(self.what, why=self.why, fix=self.fix, problem=self)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The engine that was asked: by DOCKER_HOST (`variable`), or by the docker context of a name."""
+
+    address: str
+    context: str = ""
+    variable: bool = False
+
+    @property
+    def named(self) -> str:
+        """With what chose it; empty for the engine that everybody has."""
+        if self.variable:
+            return f"DOCKER_HOST={self.address}"
+        return f"{self.address}, the docker context `{self.context}`" if self.context not in ("", "default") else ""
+
+    @property
+    def socket(self) -> Path | None:
+        """The socket's file, where it is one of this machine."""
+        parts = urlsplit(self.address or STANDARD_SOCKET)
+        return Path(parts.path) if parts.scheme in {"unix", "http+unix"} else None
+
+
+def engine_problem(error: BaseException | str, target: Target, *, others: Sequence[str] = ()) -> EngineProblem:
+    """Tell what a failure to reach the engine means; `others` are addresses where one may answer instead."""
+    message = str(error)
+    if "PermissionError" in message or "Permission denied" in message:
+        return _no_permission(target)
+    answering = next((other for other in others if other != target.address and answers(other)), None)
+    if answering is not None:
+        return _elsewhere(message, target, answering)
+    what = f"no container engine answers at {target.named}" if target.named else "no Docker Engine answers"
+    if "imed out" in message or "Timeout" in message:
+        why = "it accepts connections, but gives no answer in time: the daemon hangs, or is on its way up"
+        return EngineProblem("timed-out", what, why, "docker info   (and try again)")
+    if "FileNotFoundError" in message or "No such file" in message:
+        return _no_socket(what, target)
+    if "Connection refused" in message or "ConnectionRefused" in message:
+        return _down(what, "its socket exists, but nothing listens: the daemon is down", target)
+    return EngineProblem("other", what, message.splitlines()[0][:200] if message else "", _start(target))
+
+
+def no_such_context(name: str) -> EngineProblem:
+    """The docker command names a context that is not there; the SDK would silently take the default engine."""
+    return EngineProblem(
+        "no-such-context",
+        f"the docker context `{name}` does not exist" if name else "the current docker context does not exist",
+        "DOCKER_CONTEXT or the current context of the docker command names it",
+        "docker context ls",
+    )
+
+
+def gave_no_answer(within: str) -> EngineProblem:
+    """The engine was asked, and a limit of time is over."""
+    return EngineProblem("timed-out", f"the container engine {within}", "the daemon hangs, or is busy", "docker info")
+
+
+def usual_addresses() -> tuple[str, ...]:
+    """Where engines are found on this machine: Docker's, then this user's own Docker and Podman."""
+    of_user = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    return STANDARD_SOCKET, f"unix://{of_user}/docker.sock", f"unix://{of_user}/podman/podman.sock"
+
+
+def answers(address: str) -> bool:
+    """Whether an engine answers a ping there at once."""
+    socket = Target(address).socket
+    if socket is not None and not os.access(socket, os.R_OK | os.W_OK):
+        return False
+    from docker import DockerClient
+    from docker.constants import DEFAULT_DOCKER_API_VERSION
+
+    try:
+        client = DockerClient(base_url=address, version=DEFAULT_DOCKER_API_VERSION, timeout=PING_SECONDS)
+        return bool(client.ping())
+    except Exception:  # noqa: BLE001 - whatever it is, it is no answer
+        return False
+
+
+def _no_permission(target: Target) -> EngineProblem:
+    what = "this user may not use the Docker Engine"
+    group, belongs, has = _membership(target.socket)
+    if belongs and not has:
+        why = f"the user is in the group {group}, but logged in before: this login does not have it yet"
+        return EngineProblem("no-permission", what, why, f"newgrp {group}")
+    if has or not group:
+        where = target.socket or target.address
+        why = f"its socket refused access to this user{f', who is in the group {group}' if has else ''}"
+        return EngineProblem("no-permission", what, why, f"ls -l {where}   # shows whom it admits")
+    why = f"the socket refused access: the user is not in the group {group}"
+    return EngineProblem("no-permission", what, why, f"sudo usermod -aG {group} $USER && newgrp {group}")
+
+
+def _membership(socket: Path | None) -> tuple[str, bool, bool]:
+    """The socket's group (docker, where it cannot be seen), whether this user belongs to it, whether this login does.
+
+    No group, where the socket is root's alone: nobody should be told to join that.
+    """
+    import grp
+    import pwd
+
+    try:
+        group: Any = grp.getgrgid(socket.stat().st_gid) if socket else grp.getgrnam("docker")
+    except (KeyError, OSError):
+        return "docker", False, False
+    if group.gr_gid == 0:
+        return "", False, False
+    try:
+        user = pwd.getpwuid(os.getuid())
+    except KeyError:
+        return group.gr_name, False, False
+    belongs = user.pw_name in group.gr_mem or user.pw_gid == group.gr_gid
+    return group.gr_name, belongs, group.gr_gid in (os.getegid(), *os.getgroups())
+
+
+def _elsewhere(message: str, target: Target, answering: str) -> EngineProblem:
+    standard = answering == STANDARD_SOCKET
+    if target.variable:
+        return EngineProblem(
+            "wrong-host",
+            f"no container engine answers at {target.named}",
+            f"{_reason(message)}; one answers at {answering}",
+            "unset DOCKER_HOST" if standard else f"export DOCKER_HOST={answering}",
+        )
+    what = f"no container engine answers at {target.named or target.address}"
+    fix = "docker context use default" if standard else f"export DOCKER_HOST={answering}"
+    return EngineProblem("wrong-context", what, f"{_reason(message)}; one answers at {answering}", fix)
+
+
+def _no_socket(what: str, target: Target) -> EngineProblem:
+    if target.named:
+        return _down(what, "its socket does not exist: it is not started, or the address is wrong", target)
+    if any(shutil.which(program) for program in PROGRAMS):
+        return _down(what, "its socket does not exist: Docker is installed, but not started", target)
+    why = "its socket does not exist, nor does a program `docker`: Docker is not installed"
+    return EngineProblem("not-installed", what, why, "curl -fsSL https://get.docker.com | sudo sh" + WITHOUT_CONTAINERS)
+
+
+def _down(what: str, why: str, target: Target) -> EngineProblem:
+    return EngineProblem("daemon-down", what, why, _start(target))
+
+
+def _start(target: Target) -> str:
+    if target.variable:
+        return "unset DOCKER_HOST"
+    return "docker context use default" if target.named else "sudo systemctl start docker" + WITHOUT_CONTAINERS
+
+
+def _reason(message: str) -> str:
+    if "FileNotFoundError" in message or "No such file" in message:
+        return "its socket does not exist"
+    if "Connection refused" in message or "ConnectionRefused" in message:
+        return "nothing listens there"
+    return message.splitlines()[0][:200] if message else "it does not answer"

@@ -1,0 +1,1 @@
+"""Fetching: the checkpoint from a Hub and the image from its registry, resumable and verified."""
