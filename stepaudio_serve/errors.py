@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .diagnosis import Diagnosis
+    from .facts.engine_problem import EngineProblem
     from .finding import Finding
 
 
@@ -57,9 +58,13 @@ class RefusedError(StepAudioError):
 
 
 class RuntimeUnavailableError(RefusedError, ConnectionError):
-    """The container engine cannot be reached or used."""
+    """The container engine cannot be reached or used; `problem` tells the kind of failure, where that is known."""
 
     code = "runtime-unavailable"
+
+    def __init__(self, what: str, *, why: str = "", fix: str = "", problem: EngineProblem | None = None) -> None:
+        super().__init__(what, why=why, fix=fix)
+        self.problem = problem
 
 
 class EngineFailedError(StepAudioError, RuntimeError):

@@ -21,7 +21,7 @@ from stepaudio_serve.cli.options import SettingsCommand, settings_flags, setting
 from stepaudio_serve.cli.progress import observer_for
 from stepaudio_serve.errors import RuntimeUnavailableError
 from stepaudio_serve.facts.engine import connect
-from stepaudio_serve.facts.gpu import look_at_gpus
+from stepaudio_serve.facts.nvml import look_at_gpus
 from stepaudio_serve.lifecycle.api_key import key_of
 from stepaudio_serve.startup.interrupt import signals_as_interrupt
 

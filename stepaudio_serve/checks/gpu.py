@@ -97,7 +97,9 @@ def _absences() -> Mapping[str, Mapping[str, Any]]:
 
 def _absent_ids(settings: Settings, gpus: Gpus) -> list[str]:
     """The chosen ids that no GPU or slice has; lost ones are there."""
-    seen = {name for gpu in gpus.found for name in _names(gpu)} | {str(index) for index in gpus.lost}
+    seen = {name for gpu in gpus.found for name in _names(gpu)} | {
+        str(index) for index in (*gpus.lost, *(index for index, _ in gpus.unanswered))
+    }
     return [name for name in settings.gpu_ids if name not in seen]
 
 
@@ -121,6 +123,15 @@ def _missing(settings: Settings, gpus: Gpus, absent: list[str]) -> Finding:
 
 def _lost(settings: Settings, gpus: Gpus) -> Iterator[Finding]:
     """GPUs that are there and do not answer, beside others that do."""
+    for index, words in gpus.unanswered:
+        yield Finding(
+            "gpu-unanswered",
+            "gpu",
+            "blocker" if str(index) in settings.gpu_ids else "warning",
+            f"GPU {index} does not answer",
+            f"the driver says: {words}",
+            f"--gpus {','.join(str(gpu.index) for gpu in gpus.found)}",
+        )
     if not gpus.lost:
         return
     chosen = [name for name in settings.gpu_ids if name in map(str, gpus.lost)]

@@ -9,6 +9,7 @@ from ..plan.devices import devices_for
 from ..settings.engine_images import engine_image
 from ..settings.quantizations import support
 from .cuda_requirement import Offer, requirements, satisfied, wanted_cuda
+from .flags import value_of
 from .versions import older, version
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _image(known: EngineImage, devices: tuple[Device, ...]) -> Iterator[Finding]
 
 
 def _fp8_cache(known: EngineImage, devices: tuple[Device, ...], plan: Plan) -> Iterator[Finding]:
-    dtype = _kv_cache_dtype(plan.command)
+    dtype = value_of("--kv-cache-dtype", plan.command)
     refused = sorted({device.compute_capability for device in devices} & set(known.no_fp8_kv_cache))
     if dtype.startswith("fp8") and refused:
         yield Finding(
@@ -76,16 +77,6 @@ def _fp8_cache(known: EngineImage, devices: tuple[Device, ...], plan: Plan) -> I
             "this build of vLLM has none for these GPUs",
             f"leave --kv-cache-dtype {dtype} away after the --",
         )
-
-
-def _kv_cache_dtype(command: tuple[str, ...]) -> str:
-    """What follows the flag, in either spelling; the last one counts."""
-    found = ""
-    for word, following in zip(command, (*command[1:], ""), strict=True):
-        flag, equals, value = word.replace("_", "-").partition("=")
-        if flag == "--kv-cache-dtype":
-            found = value if equals else following
-    return found
 
 
 # ---- how the weights are computed with

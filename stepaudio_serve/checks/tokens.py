@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..finding import Finding
 from ..settings.options import DEFAULT_MODEL
+from .flags import value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -42,7 +43,7 @@ def check_tokens(settings: Settings, checkpoint: Checkpoint) -> Iterator[Finding
 
 
 def _reasoning(settings: Settings, checkpoint: Checkpoint) -> Iterator[Finding]:
-    asked = _asked_parser(settings.engine_args)
+    asked = value_of("--reasoning-parser", settings.engine_args)
     known = dict(checkpoint.special_ids)
     absent = [mark for mark in MARKS.get(asked, ()) if mark not in known]
     if absent:
@@ -63,12 +64,3 @@ def _reasoning(settings: Settings, checkpoint: Checkpoint) -> Iterator[Finding]:
             f"thinking can be sent apart from the answer: -- --reasoning-parser {checkpoint.reasoning_parser}",
             "the tokenizer has the marks for it; without the parser both come as one text",
         )
-
-
-def _asked_parser(engine_args: tuple[str, ...]) -> str:
-    asked = ""
-    for word, following in zip(engine_args, (*engine_args[1:], ""), strict=True):
-        flag, equals, value = word.partition("=")
-        if flag.replace("_", "-") == "--reasoning-parser":
-            asked = value if equals else following
-    return asked

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..settings.profiles import best_match
+from ..settings.profiles import best_match, load_profile
 from .options import SettingsCommand, settings_flags, settings_from
 from .output import data, document, mark, notice, paint, prose
 from .plan import machine_meant
@@ -103,7 +103,9 @@ def _show(findings: Sequence[Finding], profile: str | None) -> None:
                 _below("why", finding.why)
                 _below("fix", finding.fix, whole=True)
     data("")
-    if profile:
+    if profile and (refused := load_profile(profile).refused):
+        notice(f"{profile}: {refused}", stream=sys.stdout)
+    elif profile:
         notice(f"the profile {profile} is made for this machine: --profile {profile}", stream=sys.stdout)
     _tell_the_sum(findings)
 

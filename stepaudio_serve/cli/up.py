@@ -113,7 +113,8 @@ def _dry_run(settings: Settings, *, as_json: bool, fetch: bool) -> int:
     for line in missing_in_words(missing):
         notice(f"would be fetched: {line}")
     for finding in findings:
-        notice(finding.what, level=finding.level)
+        if finding.level != "ok":
+            notice(finding.what, level=finding.level)
     return 0
 
 

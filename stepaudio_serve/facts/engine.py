@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ..errors import RuntimeUnavailableError
+from .engine_host import HOOKS, TOOLKIT, bytes_free, has_cdi, has_program, image_folder, in_a_machine_of_its_own
+from .engine_problem import EngineProblem, Target, engine_problem, no_such_context, usual_addresses
 from .host import architecture_in_docker
 
 if TYPE_CHECKING:
@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
     from docker import DockerClient
 
+    from ..errors import RuntimeUnavailableError
+
+__all__ = ["EngineFacts", "EngineProblem", "ImageFacts", "connect", "look_at_engine", "look_at_image", "unavailable"]
+
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
-CDI_KIND = "nvidia.com/gpu"
+CONNECT_SECONDS = 10
+"""For the first answer; a daemon that systemd starts at the first connection takes some."""
+ANSWER_SECONDS = 120
+"""For every later one: the SDK's default is 60, and a busy engine creates a container in more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,36 +39,15 @@ class ImageFacts:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-EngineProblemKind = Literal[
-    "not-installed",
-    "daemon-down",
-    "no-permission",
-    "no-such-context",
-    "wrong-context",
-    "wrong-host",
-    "timed-out",
-    "other",
-]
-
-
-@dataclass(frozen=True, slots=True)
-class EngineProblem:
-    """Why the container engine could not be asked."""
-
-    kind: EngineProblemKind
-    what: str
-    why: str
-    fix: str
-
-
 @dataclass(frozen=True, slots=True)
 class EngineFacts:
     """What the engine says of itself.
 
     `cdi_nvidia`: a CDI spec for NVIDIA GPUs; None where it cannot be seen. `gpu_hook`: NVIDIA's hook or runtime
-    program is on this host's PATH, which is the engine's own; None for an engine elsewhere. `toolkit`: nvidia-ctk is.
-    `storage` is where images go, `storage_free` the bytes free there, None where they cannot be seen.
-    `memory_total`: bytes of memory that the engine says its machine has.
+    program is on this host, which is the engine's own; None for an engine elsewhere. `toolkit`: nvidia-ctk is.
+    `context` is the docker context in use, empty where DOCKER_HOST takes its place; `api_version` the newest that
+    both sides speak. `storage` is where images go, `storage_free` the bytes free there, None where they cannot be
+    seen. `memory_total`: bytes of memory that the engine says its machine has.
     """
 
     url: str
@@ -92,48 +78,29 @@ def connect() -> DockerClient:
     from docker.errors import DockerException
 
     if not os.environ.get("DOCKER_HOST") and _context() is None:  # the SDK would silently take the default engine
-        name = os.environ.get("DOCKER_CONTEXT") or "set as current"
-        raise RuntimeUnavailableError(
-            f"the docker context `{name}` does not exist",
-            why="DOCKER_CONTEXT or the current context of the docker command names it",
-            fix="docker context ls",
-        )
+        raise no_such_context(os.environ.get("DOCKER_CONTEXT", "")).as_error()
     try:
-        client = docker.from_env(timeout=120)
+        client = docker.from_env(timeout=CONNECT_SECONDS)
     except DockerException as error:
-        raise unavailable(str(error)) from error
+        raise unavailable(error) from error
     except Exception as error:  # requests' own errors pass through the SDK unwrapped
         if type(error).__module__.split(".")[0] not in {"requests", "urllib3"}:
             raise
-        raise unavailable(str(error)) from error
+        raise unavailable(error) from error
+    client.api.timeout = ANSWER_SECONDS
     return client
 
 
-def unavailable(message: str) -> RuntimeUnavailableError:
-    """Word the failure to reach the engine."""
-    if "PermissionError" in message or "Permission denied" in message:
-        return RuntimeUnavailableError(
-            "this user may not use the Docker Engine",
-            why="the socket refused access: the user is not in the group docker",
-            fix="sudo usermod -aG docker $USER && newgrp docker",
-        )
-    target = os.environ.get("DOCKER_HOST")
-    if target:
-        return RuntimeUnavailableError(
-            f"no container engine answers at DOCKER_HOST={target}", why=_short(message), fix="unset DOCKER_HOST"
-        )
+def unavailable(error: BaseException | str) -> RuntimeUnavailableError:
+    """Word the failure to reach the engine that would be used."""
     context = _context()
-    if context is not None and context.Name != "default":
-        return RuntimeUnavailableError(
-            f"no container engine answers at {context.Host}, the docker context `{context.Name}`",
-            why=_short(message),
-            fix="docker context use default",
-        )
-    return RuntimeUnavailableError(
-        "no Docker Engine answers",
-        why=_short(message),
-        fix="sudo systemctl start docker   (or, without containers: --runtime process)",
+    variable = os.environ.get("DOCKER_HOST", "")
+    target = Target(
+        address=variable or str((context and context.Host) or ""),
+        context=str(context.Name) if context else "",
+        variable=bool(variable),
     )
+    return engine_problem(error, target, others=usual_addresses()).as_error()
 
 
 def _context() -> Any:
@@ -143,19 +110,14 @@ def _context() -> Any:
     return ContextAPI.get_context(os.environ.get("DOCKER_CONTEXT") or None)
 
 
-def _short(message: str) -> str:
-    if "FileNotFoundError" in message or "No such file" in message:
-        return "its socket does not exist: Docker is not installed or not started"
-    if "Connection refused" in message or "ConnectionRefused" in message:
-        return "its socket exists, but nothing listens: the daemon is down"
-    return message.splitlines()[0][:200]
-
-
 def look_at_engine(client: DockerClient) -> EngineFacts:
-    """Ask the engine about itself, in one call."""
+    """Ask the engine about itself, in one call, and this host about the rest where the engine runs on it."""
     info = client.info()
     url = engine_address() or str(client.api.base_url)
     remote = is_remote(url)
+    elsewhere = remote or in_a_machine_of_its_own(info)
+    storage = image_folder(info)
+    context = None if os.environ.get("DOCKER_HOST") else _context()
     return EngineFacts(
         url=url,
         version=str(info["ServerVersion"]),
@@ -163,7 +125,16 @@ def look_at_engine(client: DockerClient) -> EngineFacts:
         is_podman="BuildahVersion" in info,  # in Podman's answer only
         is_remote=remote,
         runtimes=tuple(sorted(info.get("Runtimes") or ())),
-        cdi_nvidia=_has_cdi(info, remote=remote),
+        cdi_nvidia=has_cdi(info, elsewhere=elsewhere),
+        api_version=str(client.api.api_version),
+        context=str(context.Name) if context else "",
+        rootless=any("name=rootless" in str(option).split(",") for option in info.get("SecurityOptions") or ()),
+        gpu_hook=None if elsewhere else has_program(HOOKS),
+        toolkit=None if elsewhere else has_program([TOOLKIT]),
+        storage=storage,
+        storage_free=None if elsewhere else bytes_free(storage),
+        memory_total=info.get("MemTotal") or None,
+        cgroup_version=str(info.get("CgroupVersion") or ""),
     )
 
 
@@ -182,17 +153,6 @@ def is_remote(url: str) -> bool:
     )
 
 
-def _has_cdi(info: Mapping[str, Any], *, remote: bool) -> bool | None:
-    discovered = info.get("DiscoveredDevices")
-    if discovered is not None:
-        return any(str(device.get("ID", "")).startswith(CDI_KIND) for device in discovered)
-    folders = [Path(folder) for folder in info.get("CDISpecDirs") or ()]
-    if remote and folders:
-        return None
-    specs = [spec for folder in folders for pattern in ("*.yaml", "*.json") for spec in folder.glob(pattern)]
-    return any(CDI_KIND in spec.read_text("utf-8", "replace") for spec in specs)
-
-
 def look_at_image(client: DockerClient, reference: str) -> ImageFacts | None:
     """The image if it is present, else None."""
     from docker.errors import ImageNotFound
@@ -206,4 +166,7 @@ def look_at_image(client: DockerClient, reference: str) -> ImageFacts | None:
         id=str(image.id),
         architecture=str(image.attrs.get("Architecture", "")),
         entrypoint=tuple(config.get("Entrypoint") or ()),
+        digest=next((known.partition("@")[2] for known in image.attrs.get("RepoDigests") or ()), ""),
+        size=image.attrs.get("Size"),
+        environment=dict(item.partition("=")[::2] for item in config.get("Env") or ()),
     )

@@ -5,21 +5,26 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from .checkpoint import Checkpoint, find_checkpoint
-from .gpu import Gpus
-from .host import Folders, HostFacts, architecture, folders
+from .gpu import Gpus, driver_hangs
+from .host import Folders, HostFacts, architecture, folders, look_at_host
+from .looking import Look
 from .nvml import look_at_gpus
+from .trusted_code import trusted_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from docker import DockerClient
 
     from ..settings.options import Settings
     from .engine import EngineFacts, EngineProblem, ImageFacts
+
+SECONDS = 5.0
+"""For each look: an NVIDIA driver in no persistence mode takes about one for every card it wakes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,40 +54,93 @@ class Facts:
     elsewhere: str = ""
 
 
-def gather(settings: Settings, *, client: DockerClient | None = None) -> Facts:
+def gather(settings: Settings, *, client: DockerClient | None = None, seconds: float = SECONDS) -> Facts:
     """Look at everything that concerns these settings; `client` where a container engine is to be asked.
+
+    What can hang (driver, engine, disks) is looked at side by side, each for so many `seconds` at most; what gave no
+    answer by then is told as such.
 
     Raises:
         SettingsError: the chat template does not exist.
+        DockerException: the engine refuses, or was lost while it was asked.
     """
     from ..plan.chat_template import load_template
 
     places = folders()
-    engine = None
-    if client is not None:
-        from .engine import look_at_engine
-
-        engine = look_at_engine(client)
-    template = load_template(settings.chat_template)
+    models = settings.models_dir or places.models
     wants_gpu = settings.engine == "vllm" and settings.gpus != "none"
-    return Facts(
-        checkpoint=find_checkpoint(
-            settings.model,
-            models_dir=settings.models_dir or places.models,
-            hub_cache=places.hub_cache,
-            revision=settings.revision,
+    gpus = Look(look_at_gpus if wants_gpu else _not_asked, seconds=seconds)
+    containers = Look(lambda: _ask(settings, client), seconds=seconds)
+    files_of_model = Look(
+        lambda: find_checkpoint(
+            settings.model, models_dir=models, hub_cache=places.hub_cache, revision=settings.revision
         ),
-        gpus=look_at_gpus() if wants_gpu else Gpus((), absence="no GPU was asked for", absence_kind="not-asked"),
-        engine=engine,
+        seconds=seconds,
+    )
+    kept: dict[Literal["models", "images", "state"], Path] = {
+        "models": settings.models_dir or places.hub_cache,
+        "state": places.state,
+    }
+    host = Look(lambda: look_at_host(kept), seconds=seconds)
+    template = load_template(settings.chat_template)
+    checkpoint = files_of_model.answer(lambda within: _unseen_checkpoint(settings.model, models, within))
+    seen = containers.answer(_silent_engine)
+    return Facts(
+        checkpoint=checkpoint,
+        gpus=gpus.answer(driver_hangs),
+        engine=seen.engine,
         folders=places,
-        architecture=engine.architecture if engine else architecture(),
+        architecture=seen.engine.architecture if seen.engine else architecture(),
         chat_template=template.source,
         chat_template_path=template.path,
         guard_files=guard_sources(),
         rehearsal_environment={
             key: value for key, value in os.environ.items() if key.startswith("STEPAUDIO_REHEARSAL_")
         },
+        host=host.answer(lambda _: HostFacts()),
+        engine_problem=seen.problem,
+        image=seen.image,
+        image_looked_for=seen.image_looked_for,
+        trusted_code=trusted_code(places.state, checkpoint),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Containers:
+    """What the container engine told, or why it told nothing."""
+
+    engine: EngineFacts | None = None
+    problem: EngineProblem | None = None
+    image: ImageFacts | None = None
+    image_looked_for: bool = False
+
+
+def _ask(settings: Settings, client: DockerClient | None) -> _Containers:
+    if client is None:
+        return _Containers()
+    from ..settings.engine_images import engine_image
+    from .engine import look_at_engine, look_at_image
+
+    reference = (
+        settings.image or engine_image(settings.engine_image if settings.engine == "vllm" else "rehearsal").image
+    )
+    return _Containers(look_at_engine(client), None, look_at_image(client, reference), image_looked_for=True)
+
+
+def _silent_engine(within: str) -> _Containers:
+    from .engine_problem import gave_no_answer
+
+    return _Containers(problem=gave_no_answer(within))
+
+
+def _not_asked() -> Gpus:
+    return Gpus((), absence="no GPU was asked for", absence_kind="not-asked")
+
+
+def _unseen_checkpoint(model: str, models: Path, within: str) -> Checkpoint:
+    """Not simply one that is missing: it may well be there, on a file system that hangs."""
+    path = Path(model) if model.startswith(("/", ".", "~")) else models / model
+    return Checkpoint(model, path, path, "", exists=True, problem=f"its disk {within}")
 
 
 def guard_sources() -> dict[str, str]:

@@ -70,3 +70,8 @@ class Gpus:
     unanswered: tuple[tuple[int, str], ...] = ()
     driver_version: str = ""
     cuda_version: str = ""
+
+
+def driver_hangs(within: str) -> Gpus:
+    """No GPU, because the driver was asked and gave no answer `within` some time."""
+    return Gpus((), absence=f"the NVIDIA driver {within}", absence_kind="timed-out")

@@ -5,10 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import shutil
 import socket
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MIB = 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,7 @@ class Folders:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """Room in bytes where something is kept; `path` is the nearest folder that exists."""
+    """Room in bytes, for this user, where something is kept; `path` is the nearest folder that exists."""
 
     purpose: Literal["models", "images", "state"]
     path: Path
@@ -70,6 +76,27 @@ def architecture() -> str:
 def architecture_in_docker(machine: str) -> str:
     """A processor as images name it (amd64, arm64), from the kernel's name for it."""
     return {"x86_64": "amd64", "aarch64": "arm64"}.get(machine, machine)
+
+
+def look_at_host(keeps: Mapping[Literal["models", "images", "state"], Path]) -> HostFacts:
+    """This machine's memory, and the disks on which it `keeps` things; one that cannot be seen is left out."""
+    import psutil
+
+    memory = psutil.virtual_memory()
+    disks = (_disk(purpose, path) for purpose, path in keeps.items())
+    return HostFacts(memory.total // MIB, memory.available // MIB, tuple(disk for disk in disks if disk))
+
+
+def _disk(purpose: Literal["models", "images", "state"], path: Path) -> Disk | None:
+    for folder in (path.absolute(), *path.absolute().parents):
+        try:
+            usage = shutil.disk_usage(folder)
+        except FileNotFoundError:
+            continue
+        except OSError:  # may not be looked at, or a file where a folder should be
+            return None
+        return Disk(purpose, folder, usage.free, usage.total)
+    return None
 
 
 def port_holder(host: str, port: int) -> PortHolder | None:

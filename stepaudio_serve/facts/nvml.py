@@ -6,9 +6,9 @@ A card need not support every query: what it does not tell is left open, and the
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from .gpu import Gpu, Gpus, GpuProcess, MigSlice
+from .gpu import Gpu, GpuProcess, Gpus, MigSlice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,31 +58,29 @@ def look_at_gpus() -> Gpus:
 def _every_gpu() -> Gpus:
     import pynvml
 
-    found: list[Gpu] = []
-    failed: dict[int, Any] = {}
     try:
-        count = pynvml.nvmlDeviceGetCount()
+        answers = [_gpu_or_error(index) for index in range(pynvml.nvmlDeviceGetCount())]
     except pynvml.NVMLError as error:
         return _absent(error)
-    for index in range(count):
-        try:
-            found.append(_gpu(index, pynvml.nvmlDeviceGetHandleByIndex(index)))
-        except pynvml.NVMLError as error:
-            failed[index] = error
+    found = tuple(gpu for gpu in answers if isinstance(gpu, Gpu))
+    failed = {index: answer for index, answer in enumerate(answers) if not isinstance(answer, Gpu)}
     lost = tuple(index for index, error in failed.items() if isinstance(error, pynvml.NVMLError_GpuIsLost))
-    kind, words = "", ""
-    if not found:
-        worst = failed[lost[0]] if lost else next(iter(failed.values()), None)
-        kind, words = _reason(worst) if worst else ("no-gpu", "the NVIDIA driver is loaded, but sees no GPU")
-    return Gpus(
-        tuple(found),
-        absence=words,
-        absence_kind=kind,
-        lost=lost,
-        unanswered=tuple((index, str(error)) for index, error in failed.items() if index not in lost),
-        driver_version=_told(pynvml.nvmlSystemGetDriverVersion) or "",
-        cuda_version=_cuda_version(),
-    )
+    versions = (_told(pynvml.nvmlSystemGetDriverVersion) or "", _cuda_version())
+    if not answers:
+        return Gpus((), "the NVIDIA driver is loaded, but sees no GPU", "no-gpu", (), (), *versions)
+    kind: AbsenceKind
+    kind, words = ("", "") if found else _reason(failed[lost[0] if lost else 0])
+    unanswered = tuple((index, str(error)) for index, error in failed.items() if index not in lost)
+    return Gpus(found, words, kind, lost, unanswered, *versions)
+
+
+def _gpu_or_error(index: int) -> Gpu | Exception:
+    import pynvml
+
+    try:
+        return _gpu(index, pynvml.nvmlDeviceGetHandleByIndex(index))
+    except pynvml.NVMLError as error:
+        return cast("Exception", error)
 
 
 def _gpu(index: int, handle: Any) -> Gpu:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from ..errors import SettingsError
 from .facts_file import FactsFile, GpuRecord
-from .gpu import Gpu, Gpus, GpuProcess, MigSlice
+from .gpu import Gpu, GpuProcess, Gpus, MigSlice
 from .host import HostFacts
 
 if TYPE_CHECKING:

@@ -30,7 +30,15 @@ if TYPE_CHECKING:
     from .observer import Observer
     from .prepare import Prepared
 
-CURED_BY_FETCHING = ("checkpoint-missing", "checkpoint-broken")
+CURED_BY_FETCHING = (
+    "checkpoint-missing",
+    "checkpoint-broken",
+    "checkpoint-incomplete",
+    "checkpoint-truncated",
+    "checkpoint-damaged",
+    "checkpoint-unfinished",
+    "checkpoint-dangling",
+)
 """Findings that a fetch makes go away."""
 
 

@@ -93,12 +93,16 @@ def refuse(findings: tuple[Finding, ...]) -> None:
     """Raise when any finding is a blocker.
 
     Raises:
-        RefusedError: with every finding.
+        RefusedError: with every finding that is not ok.
     """
     blockers = [finding for finding in findings if finding.level == "blocker"]
     if blockers:
         first = blockers[0]
-        raise RefusedError(first.what, why=first.why, fix=first.fix, findings=findings)
+        raise RefusedError(first.what, why=first.why, fix=first.fix, findings=_not_ok(findings))
+
+
+def _not_ok(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    return tuple(finding for finding in findings if finding.level != "ok")
 
 
 def port_use(settings: Settings, runtime: Runtime | None, replacing: Deployment | None) -> PortUse:

@@ -104,7 +104,7 @@ def test_a_plan_needs_neither_docker_nor_a_checkpoint(run_cli: Cli) -> None:
     assert done.code == 0
     assert "docker run" in done.stdout
     assert "planned without a container engine" in done.stderr
-    assert "hf download" in done.stderr
+    assert "stepaudio-serve pull" in done.stderr
     document = run_cli("plan", "--json", env=NO_DOCKER).json
     assert document["image"]
     assert document["memory"]["fits"] is None
@@ -189,7 +189,7 @@ def test_a_docker_context_that_does_not_exist_is_refused_by_its_name(run_cli: Cl
 def test_a_repository_that_is_not_on_disk_is_refused_with_the_download(run_cli: Cli) -> None:
     done = run_cli("up", "--runtime", "process", "--model", "Org/R1")
     assert done.code == 3
-    assert "hf download Org/R1 --local-dir" in done.stderr
+    assert "stepaudio-serve pull --model Org/R1" in done.stderr
 
 
 def test_a_folder_that_does_not_exist_is_refused(run_cli: Cli) -> None:

@@ -212,7 +212,7 @@ def test_colours_are_for_terminals_that_want_them(run_cli: Cli) -> None:
 def test_prose_ends_between_words_where_the_terminal_ends_and_what_is_pasted_stays_whole(run_cli: Cli) -> None:
     said = on_a_terminal(run_cli, "plan", "--model", "Org/" + "R" * 60, COLUMNS="60", NO_COLOR="1").splitlines()
     assert "planned without a container engine" in " ".join(said)
-    assert any(line.startswith("  fix  hf download") and len(line) > 60 for line in said)
+    assert any(line.startswith("  fix  stepaudio-serve pull") and len(line) > 60 for line in said)
     notes = said[said.index("Notes") :]
     assert all(len(line) <= 60 or line.startswith("  fix") or " " not in line.strip() for line in notes)
 

@@ -40,7 +40,8 @@ def checkpoint(tmp_path: Path) -> Path:
 @pytest.fixture
 def as_vllm(rehearsal_image: str, checkpoint: Path) -> tuple[str, ...]:
     """Flags that plan vLLM with its GPU and its folder, and start the rehearsal engine, which answers to `vllm` too."""
-    return ("--engine", "vllm", "--image", rehearsal_image, "--model", str(checkpoint), "--canary", "off")
+    model = ("--model", str(checkpoint), "--max-model-len", "4096")
+    return ("--engine", "vllm", "--image", rehearsal_image, *model, "--canary", "off")
 
 
 @pytest.fixture(scope="session")

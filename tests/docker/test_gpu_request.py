@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from own_engine import clear
+from support import testbed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +70,9 @@ def test_no_gpu(rehearsed: Rehearsed, as_vllm: tuple[str, ...]) -> None:
 @pytest.fixture
 def hooked(rehearsed: Rehearsed, second_engine: OwnEngine) -> Iterator[Rehearsed]:
     with second_engine.running(gpu_hook=True) as client:
-        yield rehearsed.on(client, second_engine.host)
+        here = rehearsed.on(client, second_engine.host)
+        path = f"{testbed.SCRIPTS / 'gpu-standin'}:{os.environ['PATH']}"  # the hook is where the engine has it
+        yield replace(here, cli=replace(here.cli, environment={**here.cli.environment, "PATH": path}))
         clear(client)
 
 
@@ -109,6 +114,7 @@ def test_no_gpu_support(rehearsed: Rehearsed, as_vllm: tuple[str, ...], second_e
         up = here.up(*as_vllm, "--json")
 
         assert up.code == 3
-        assert 'could not select device driver "" with capabilities: [[gpu]]' in up.json["error"]["why"]
-        assert "nvidia-container-toolkit" in up.json["error"]["fix"]
+        refused = [finding for finding in up.json["findings"] if finding["level"] == "blocker"]
+        assert {finding["group"] for finding in refused} == {"gpu"}
+        assert all(finding["fix"] for finding in refused)
         assert here.leaves_nothing()

@@ -55,7 +55,8 @@ class NvmlStandin:
         fail: Mapping[str, str] | None = None,
         hang: Mapping[str, int] | None = None,
     ) -> dict[str, str]:
-        lines = [*_failures(fail or {}), *(f"hang.{call} {seconds}" for call, seconds in (hang or {}).items())]
+        lines = [] if machine else ["count 0", "driver 580.95.05", "cuda 13000"]
+        lines += [*_failures(fail or {}), *(f"hang.{call} {seconds}" for call, seconds in (hang or {}).items())]
         if machine is not None:
             path = machine if isinstance(machine, Path) else machine_file(machine)
             lines += _lines(on_another_machine(FACTS, read_facts_file(path), named=str(path)).gpus)
@@ -110,9 +111,10 @@ def _of_gpu(gpu: Gpu) -> Iterator[str]:
         yield f"power {round(gpu.power_w * 1000)}"
     if not gpu.unified:
         yield from _memory(gpu.memory_total_mib, gpu.memory_free_mib, gpu.memory_reserved_mib)
-    for number, process in enumerate(gpu.processes):
+    for number, process in enumerate(gpu.processes):  # the first computes, the second draws, and so on
+        kind = "graphics" if number % 2 else "compute"
         memory = "" if process.memory_mib is None else f" {process.memory_mib * MIB}"
-        yield f"graphics{number} {process.pid}{memory}"
+        yield f"{kind}{number // 2} {process.pid}{memory}"
     for item in gpu.slices:
         place = f"slice{item.id.partition(':')[2]}"
         yield f"{place}.name {item.name}"
