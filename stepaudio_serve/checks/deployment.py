@@ -60,3 +60,16 @@ def check_name(plan: Plan, use: NameUse) -> Iterator[Finding]:
     elif use.state == "ended":
         what = f"`{name}` has ended: `up` starts it anew, and its log is gone then"
         yield Finding("deployment", "engine", "note", what, "", f"stepaudio-serve logs {name}")
+
+
+def check_program(missing: str) -> Iterator[Finding]:
+    """The program that the process runtime starts; a container brings its own."""
+    if missing:
+        yield Finding(
+            "no-program",
+            "engine",
+            "blocker",
+            f"there is no program `{missing}`",
+            "it is not on PATH, and the process runtime starts it as a child",
+            "pip install vllm   # or, in a container: --runtime docker",
+        )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..finding import Finding
 from .address import PortUse, check_key_file, check_port, check_reach
 from .checkpoint import check_checkpoint
-from .deployment import NameUse, check_name
+from .deployment import NameUse, check_name, check_program
 from .disk import check_disks
 from .engine import check_engine
 from .gpu import check_gpus
@@ -20,7 +21,6 @@ from .template import check_template
 
 if TYPE_CHECKING:
     from ..facts.gather import Facts
-    from ..finding import Finding
     from ..plan.plan import Plan
     from ..settings.options import Settings
 
@@ -30,11 +30,17 @@ GROUPS = ("host", "engine", "gpu", "hardware", "image", "disk", "checkpoint", "t
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What was looked at on this machine for one start, and is no part of a plan: the port, the name, the key file."""
+    """What was looked at on this machine for one start, and is no part of a plan: the port, the name, the key file.
+
+    `missing_program` is what a child process would be started from and is not on PATH. `unseen` says why nothing of
+    all this could be looked at, if so.
+    """
 
     port: PortUse | None = None
     name: NameUse = field(default_factory=NameUse)
     key_file_problem: str = ""
+    missing_program: str = ""
+    unseen: str = ""
 
 
 def check_launch(settings: Settings, facts: Facts, plan: Plan, here: Here | None = None) -> tuple[Finding, ...]:
@@ -48,6 +54,7 @@ def check_launch(settings: Settings, facts: Facts, plan: Plan, here: Here | None
         *check_engine(settings, facts, plan),
         *check_recipe(settings),
         *(check_name(plan, here.name) if here else ()),
+        *(check_program(here.missing_program) if here else ()),
         *check_gpus(settings, facts),
         *check_hardware(settings, facts, plan),
         *check_image(settings, facts, plan),
@@ -63,6 +70,17 @@ def check_launch(settings: Settings, facts: Facts, plan: Plan, here: Here | None
 
 def _of_this_start(settings: Settings, here: Here) -> tuple[Finding, ...]:
     path = settings.api_key_file
+    if here.unseen:
+        return (
+            Finding(
+                "not-looked-at",
+                "address",
+                "warning",
+                "the port, the name and the key file could not be looked at",
+                here.unseen,
+                "stepaudio-serve doctor   # again",
+            ),
+        )
     return (
         *(check_key_file(str(path), here.key_file_problem) if path else ()),
         *(check_port(settings, here.port) if here.port else ()),

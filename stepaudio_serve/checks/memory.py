@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from ..finding import Finding
 from ..plan.memory.engine_args import read_engine_args
-from ..plan.memory.figures import GIB, GRAPHS_GIB
+from ..plan.memory.figures import GIB, GRAPHS_GIB, MARGIN
 from ..plan.nearest import asked_mib, is_busy, nearest_that_fits
-from ..plan.sizing import choose_sizes
+from ..plan.sizing import SHORTEST_USEFUL, choose_sizes, reliable_context
 from ..plan.split import divides, valid_sizes
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def _fit(settings: Settings, facts: Facts, plan: Plan) -> Iterator[Finding]:
     if memory.fits is None:
         yield Finding("memory", GROUP, "note", "whether it fits is not known", memory.unknown)
     elif memory.fits:
-        yield Finding("memory", GROUP, "ok", _what_fits(plan))
+        yield Finding("memory", GROUP, "ok", _what_fits(plan)) if _has_margin(plan) else _close(plan)
         yield from _crowd(settings, plan)
     elif memory.nearest:
         yield Finding(
@@ -94,6 +94,24 @@ def _fit(settings: Settings, facts: Facts, plan: Plan) -> Iterator[Finding]:
             f"{memory.budget_gib:.1f} are usable, and no setting changes that",
             _machines_that_hold(settings, facts),
         )
+
+
+def _has_margin(plan: Plan) -> bool:
+    """Whether a context fits even where the estimate is as far off as it may be."""
+    return (plan.memory.kv_tokens or 0) * MARGIN >= (plan.memory.max_model_len or 0)
+
+
+def _close(plan: Plan) -> Finding:
+    tokens, length = plan.memory.kv_tokens or 0, plan.memory.max_model_len or 0
+    shorter = max(reliable_context(tokens), SHORTEST_USEFUL)
+    return Finding(
+        "memory",
+        GROUP,
+        "warning",
+        f"one context of {length:,} tokens just fits: close to the {tokens:,} tokens of KV cache",
+        "the estimate may be off by a tenth, and the engine does not start when it finds too few",
+        f"--max-model-len {shorter}" if shorter < length else "",
+    )
 
 
 def _what_fits(plan: Plan) -> str:

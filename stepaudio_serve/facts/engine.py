@@ -68,8 +68,10 @@ class EngineFacts:
     cgroup_version: str = ""
 
 
-def connect() -> DockerClient:
+def connect(*, seconds: int = CONNECT_SECONDS) -> DockerClient:
     """A client for the engine that the docker command would use: DOCKER_HOST, DOCKER_CONTEXT, the current context.
+
+    It has so many `seconds` for its first answer.
 
     Raises:
         RuntimeUnavailableError: the context does not exist, or its engine does not answer.
@@ -80,7 +82,7 @@ def connect() -> DockerClient:
     if not os.environ.get("DOCKER_HOST") and _context() is None:  # the SDK would silently take the default engine
         raise no_such_context(os.environ.get("DOCKER_CONTEXT", "")).as_error()
     try:
-        client = docker.from_env(timeout=CONNECT_SECONDS)
+        client = docker.from_env(timeout=seconds)
     except DockerException as error:
         raise unavailable(error) from error
     except Exception as error:  # requests' own errors pass through the SDK unwrapped

@@ -6,7 +6,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from ..errors import RuntimeUnavailableError
@@ -71,7 +71,7 @@ def engine_problem(error: BaseException | str, target: Target, *, others: Sequen
     """Tell what a failure to reach the engine means; `others` are addresses where one may answer instead."""
     message = str(error)
     if "PermissionError" in message or "Permission denied" in message:
-        return _no_permission(target)
+        return no_permission(target, Membership.of(target.socket))
     answering = next((other for other in others if other != target.address and answers(other)), None)
     if answering is not None:
         return _elsewhere(message, target, answering)
@@ -122,40 +122,48 @@ def answers(address: str) -> bool:
         return False
 
 
-def _no_permission(target: Target) -> EngineProblem:
-    what = "this user may not use the Docker Engine"
-    group, belongs, has = _membership(target.socket)
-    if belongs and not has:
-        why = f"the user is in the group {group}, but logged in before: this login does not have it yet"
-        return EngineProblem("no-permission", what, why, f"newgrp {group}")
-    if has or not group:
-        where = target.socket or target.address
-        why = f"its socket refused access to this user{f', who is in the group {group}' if has else ''}"
-        return EngineProblem("no-permission", what, why, f"ls -l {where}   # shows whom it admits")
-    why = f"the socket refused access: the user is not in the group {group}"
-    return EngineProblem("no-permission", what, why, f"sudo usermod -aG {group} $USER && newgrp {group}")
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Whether this user belongs to the group that a socket admits, and whether this login `has` it.
 
-
-def _membership(socket: Path | None) -> tuple[str, bool, bool]:
-    """The socket's group (docker, where it cannot be seen), whether this user belongs to it, whether this login does.
-
-    No group, where the socket is root's alone: nobody should be told to join that.
+    The group is empty where it is root's own: nobody should be told to join that.
     """
-    import grp
-    import pwd
 
-    try:
-        group: Any = grp.getgrgid(socket.stat().st_gid) if socket else grp.getgrnam("docker")
-    except (KeyError, OSError):
-        return "docker", False, False
-    if group.gr_gid == 0:
-        return "", False, False
-    try:
-        user = pwd.getpwuid(os.getuid())
-    except KeyError:
-        return group.gr_name, False, False
-    belongs = user.pw_name in group.gr_mem or user.pw_gid == group.gr_gid
-    return group.gr_name, belongs, group.gr_gid in (os.getegid(), *os.getgroups())
+    group: str
+    belongs: bool
+    has: bool
+
+    @classmethod
+    def of(cls, socket: Path | None) -> Membership:
+        """As the system's tables tell; the group is taken to be `docker` where the socket cannot be seen."""
+        import grp
+        import pwd
+
+        try:
+            group = grp.getgrgid(socket.stat().st_gid) if socket else grp.getgrnam("docker")
+            user = pwd.getpwuid(os.getuid())
+        except (KeyError, OSError):
+            return cls("docker", belongs=False, has=False)
+        if group.gr_gid == 0:
+            return cls("", belongs=False, has=False)
+        belongs = user.pw_name in group.gr_mem or user.pw_gid == group.gr_gid
+        return cls(group.gr_name, belongs, group.gr_gid in (os.getegid(), *os.getgroups()))
+
+
+def no_permission(target: Target, membership: Membership) -> EngineProblem:
+    """The socket refuses this user: which step is missing for it to be admitted."""
+    what = "this user may not use the Docker Engine"
+    group = membership.group
+    if membership.has or not group:
+        why = "its socket refused access to this user" + (f", who has the group {group}" if group else "")
+        fix = f"ls -l {target.socket or target.address}   # shows whom it admits"
+    elif membership.belongs:
+        why = f"the user is in the group {group}, but logged in before: this login does not have it yet"
+        fix = f"newgrp {group}"
+    else:
+        why = f"the socket refused access: the user is not in the group {group}"
+        fix = f"sudo usermod -aG {group} $USER && newgrp {group}"
+    return EngineProblem("no-permission", what, why, fix)
 
 
 def _elsewhere(message: str, target: Target, answering: str) -> EngineProblem:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .gpu import Gpu, GpuProcess, Gpus, MigSlice
+from .host import memory_mib
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -132,19 +133,11 @@ def _memory(handle: Any) -> tuple[int | None, int | None, int | None, bool]:
         except pynvml.NVMLError_GpuIsLost:
             raise
         except pynvml.NVMLError_NotSupported:
-            return (*_of_the_host(), None, True)
+            return (*memory_mib(), None, True)
         except pynvml.NVMLError:
             continue
         return memory.total // MIB, memory.free // MIB, memory.reserved // MIB if version else None, False
     return None, None, None, False
-
-
-def _of_the_host() -> tuple[int, int]:
-    """Total and available MiB: the page cache is given back, so it does not count as used."""
-    import psutil
-
-    memory = psutil.virtual_memory()
-    return memory.total // MIB, memory.available // MIB
 
 
 def _slices(index: int, handle: Any) -> Iterator[MigSlice]:

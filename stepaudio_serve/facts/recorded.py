@@ -54,17 +54,10 @@ def on_another_machine(facts: Facts, recorded: Mapping[str, Any], *, named: str)
         SettingsError: the document is malformed.
     """
     record = _checked(recorded, named)
-    found = tuple(_gpu(item, position) for position, item in enumerate(record.gpus))
     engine = _engine(record, facts.architecture)
     return replace(
         facts,
-        gpus=Gpus(
-            found,
-            absence="" if found else f"{named} lists no GPU",
-            absence_kind="" if found else "no-gpu",
-            driver_version=record.driver_version,
-            cuda_version=record.cuda_version,
-        ),
+        gpus=_gpus(record, named),
         engine=engine,
         engine_problem=None,
         architecture=record.architecture or (engine.architecture if engine else facts.architecture),
@@ -73,6 +66,15 @@ def on_another_machine(facts: Facts, recorded: Mapping[str, Any], *, named: str)
         image_looked_for=False,
         elsewhere=named,
     )
+
+
+def gpus_of(recorded: Mapping[str, Any], *, named: str) -> Gpus:
+    """The GPUs of a recorded machine, with their driver.
+
+    Raises:
+        SettingsError: the document is malformed.
+    """
+    return _gpus(_checked(recorded, named), named)
 
 
 def to_document(facts: Facts) -> dict[str, Any]:
@@ -113,6 +115,17 @@ def _complaint(item: Any) -> str:
         return f"`{place}` is missing"
     message = str(item["ctx"]["error"]) if item["type"] == "value_error" else str(item["msg"])
     return f"`{place}`: {message}" if place else message
+
+
+def _gpus(record: FactsFile, named: str) -> Gpus:
+    found = tuple(_gpu(item, position) for position, item in enumerate(record.gpus))
+    return Gpus(
+        found,
+        absence="" if found else f"{named} lists no GPU",
+        absence_kind="" if found else "no-gpu",
+        driver_version=record.driver_version,
+        cuda_version=record.cuda_version,
+    )
 
 
 def _gpu(record: GpuRecord, position: int) -> Gpu:

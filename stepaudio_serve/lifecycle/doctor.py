@@ -63,7 +63,7 @@ def doctor(settings: Settings, *, machine: tuple[str, Mapping[str, Any]] | None 
     looked = gather(settings, client=client)
     facts = replace(looked, engine_problem=problem or looked.engine_problem)
     plan = make_plan(settings, facts)
-    seen = here.answer(lambda _: Here())
+    seen = here.answer(lambda within: Here(unseen=f"the container engine {within}"))
     return Checkup(facts, plan, check_launch(settings, facts, plan, seen))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -86,7 +87,15 @@ def look_here(settings: Settings, runtime: Runtime | None, existing: Deployment 
         port=port_use(settings, runtime, existing),
         name=NameUse("running", existing.plan_hash) if existing is not None and running else NameUse(),
         key_file_problem=key_file_problem(path) if path else "",
+        missing_program=_missing_program(settings),
     )
+
+
+def _missing_program(settings: Settings) -> str:
+    """What a child process would be started from, where it is not on PATH."""
+    if settings.runtime == "docker" or settings.engine != "vllm" or shutil.which("vllm"):
+        return ""
+    return "vllm"
 
 
 def refuse(findings: tuple[Finding, ...]) -> None:

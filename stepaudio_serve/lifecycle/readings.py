@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 START_LINES = 20_000
 """Far more than an engine says until it serves: vLLM 0.32 says some hundreds."""
 METRICS_SECONDS = 0.5
+NVML_SECONDS = 2.0
+"""A driver whose cards sleep takes about a second to wake one; those of a running engine are awake."""
 RUNNING, WAITING = "vllm:num_requests_running", "vllm:num_requests_waiting"
 
 
@@ -45,7 +47,7 @@ class Memory:
     def error_percent(self) -> float | None:
         """By how much the predicted KV tokens are off those measured: positive where too many were predicted."""
         predicted = self.predicted.get("kv_tokens")
-        if self.measured is None or predicted is None or not self.measured.kv_tokens:
+        if self.measured is None or not isinstance(predicted, int) or not self.measured.kv_tokens:
             return None
         return round((predicted / self.measured.kv_tokens - 1) * 100, 1)
 
@@ -100,14 +102,20 @@ def _cache(facts: Mapping[str, Fact]) -> Measured | None:
 
 
 def gpus_of(deployment: Deployment) -> tuple[Gpu, ...]:
-    """The GPUs that a deployment may use, of those that NVML shows here; it is not asked where none is used."""
+    """The GPUs that a deployment may use, of those that NVML shows here; it is not asked where none is used.
+
+    A driver that gives no answer in time shows none: the rest of the status is not to wait for it.
+    """
     request = deployment.plan.get("gpus", {"driver": "nvidia"})  # what was rendered for compose does not tell
     if request["driver"] == "none":
         return ()
+    from ..facts.gpu import driver_hangs
+    from ..facts.looking import Look
     from ..facts.nvml import look_at_gpus
 
+    seen = Look(look_at_gpus, seconds=NVML_SECONDS).answer(driver_hangs)
     ids = request.get("ids") or ()
-    return tuple(gpu for gpu in look_at_gpus().found if not ids or str(gpu.index) in ids or gpu.uuid in ids)
+    return tuple(gpu for gpu in seen.found if not ids or str(gpu.index) in ids or gpu.uuid in ids)
 
 
 def requests_of(endpoint: str) -> Requests | None:

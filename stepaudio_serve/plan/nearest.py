@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .devices import devices_for
 from .memory.figures import CLIP_TOKENS, SMALLEST_STEP
 from .memory.share import usable_gib
-from .sizing import CONTEXT_GRAIN, SHORTEST_USEFUL, choose_sizes
+from .sizing import SHORTEST_USEFUL, choose_sizes, reliable_context
 from .split import alike, divides, is_slice, valid_sizes
 
 if TYPE_CHECKING:
@@ -186,11 +186,12 @@ def _kinds(devices: Sequence[Device]) -> list[list[Device]]:
 
 
 def _shorter_context(settings: Settings, machine: _Machine) -> Iterator[Changes]:
-    """What the cache holds, if that is of use."""
+    """What the cache holds, with a margin as far as the rest is of use."""
     sizes = machine.sizes(settings)
-    held = (sizes.memory.kv_tokens or 0) // CONTEXT_GRAIN * CONTEXT_GRAIN
-    if SHORTEST_USEFUL <= held < sizes.max_model_len:
-        yield {"max_model_len": held}
+    tokens = sizes.memory.kv_tokens or 0
+    length = max(reliable_context(tokens), SHORTEST_USEFUL)
+    if length <= tokens and length < sizes.max_model_len:
+        yield {"max_model_len": length}
 
 
 if TYPE_CHECKING:

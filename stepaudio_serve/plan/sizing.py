@@ -13,7 +13,7 @@ from ..settings.options import DEFAULT_MAX_MODEL_LEN
 from .devices import devices_for
 from .memory import MemoryBudget, estimate
 from .memory.engine_args import read_engine_args
-from .memory.figures import ANSWER_TOKENS, CLIP_TOKENS, SMALLEST_STEP
+from .memory.figures import ANSWER_TOKENS, CLIP_TOKENS, MARGIN, SMALLEST_STEP
 from .memory.share import default_step, encoder_gib, share_of, usable_gib
 from .sizing_notes import context_note, split_note, step_note
 from .split import alike, valid_sizes
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from .plan import Note
 
 CONTEXT_GRAIN = 256
-"""An automatic context is a multiple of so many tokens."""
+"""An automatic context is a multiple of so many tokens, easy to read and to type. A choice of ours."""
 SHORTEST_USEFUL = ANSWER_TOKENS + 512
 """An answer beside one clip of 29.98 s: less is no use."""
 WORTH_IT = 9 / 8
-"""A smaller step is taken when it gains this much KV cache; each halving costs time on long prompts."""
+"""A smaller step is taken when it gains this much KV cache; each halving slows long prompts down. A choice of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +154,13 @@ def _option(settings: Settings, checkpoint: Checkpoint, devices: Sequence[Device
     if wanted != "auto":
         return Option(split, step, share.tokens, min(share.tokens, wanted), wanted)
     positions = checkpoint.text.max_positions or DEFAULT_MAX_MODEL_LEN
-    usable_context = min(positions, share.tokens // CONTEXT_GRAIN * CONTEXT_GRAIN)
-    return Option(split, step, share.tokens, usable_context, min(positions, max(usable_context, SHORTEST_USEFUL)))
+    reliable = min(positions, reliable_context(share.tokens))
+    return Option(split, step, share.tokens, reliable, min(positions, max(reliable, SHORTEST_USEFUL)))
+
+
+def reliable_context(tokens: int) -> int:
+    """The longest context to rely on when the estimate says so many tokens of KV cache."""
+    return int(tokens * MARGIN) // CONTEXT_GRAIN * CONTEXT_GRAIN
 
 
 def _widest(options: Sequence[Option], max_num_seqs: int) -> Option:
@@ -197,4 +202,4 @@ def _notes(
         beside = [_option(settings, checkpoint, devices, chosen.tensor_parallel, step) for step in every]
         yield step_note(beside, chosen)
     if settings.max_model_len == "auto" and checkpoint.text is not None:
-        yield context_note(chosen.max_model_len, chosen.tokens)
+        yield context_note(chosen.max_model_len, chosen.tokens, checkpoint.text.max_positions)

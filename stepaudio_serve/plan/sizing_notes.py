@@ -56,17 +56,23 @@ def step_note(options: Sequence[Option], chosen: Option) -> Note:
     return Note("max-num-batched-tokens", what, why)
 
 
-def context_note(max_model_len: int, tokens: int | None) -> Note:
-    """How long an automatic context became; `tokens` of KV cache, None where that is not known."""
+def context_note(max_model_len: int, tokens: int | None, positions: int = 0) -> Note:
+    """How long an automatic context became; `tokens` of KV cache, None where that is not known.
+
+    `positions` is what the model was made for, 0 where that is not known.
+    """
     what = f"max_model_len is {max_model_len:,}"
     if tokens is None:
         return Note("max-model-len-auto", what, "the default: how much memory there is for more is not known")
     if max_model_len > tokens:
         why = f"the KV cache holds {tokens:,} tokens; less than an answer beside one clip is no use"
-    elif tokens - max_model_len < 256:
-        why = f"the KV cache holds about {tokens:,} tokens; should the engine find fewer, it says which length fits"
-    else:
+    elif max_model_len >= positions > 0:
         why = "the model was made for no longer context"
+    else:
+        why = (
+            f"about {tokens:,} tokens of KV cache are estimated, and the estimate may be off by a tenth: so much of it "
+            "is left free"
+        )
     return Note("max-model-len-auto", what, why)
 
 

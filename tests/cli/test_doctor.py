@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,14 @@ def test_a_whole_checkpoint_on_a_card_that_holds_it_is_ready(
 ) -> None:
     folder = fabricate(tmp_path / "r1")
     words = ("doctor", "--runtime", "process", "--model", folder, "--port", str(free_port))
-    done = run_cli(*words, "--json", env={**NO_DOCKER, **nvml_standin("rtx-pro-6000")})
+    env = {**NO_DOCKER, **nvml_standin("rtx-pro-6000")}
+    without = run_cli(*words, "--json", env=env)
+    assert (without.code, levels(without.json)["no-program"]) == (3, "blocker")
+    program = tmp_path / "bin" / "vllm"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    done = run_cli(*words, "--json", env={**env, "PATH": f"{program.parent}:{os.environ['PATH']}"})
     assert done.code == 0, done.stdout
     assert levels(done.json)["gpu"] == levels(done.json)["quantization"] == levels(done.json)["memory"] == "ok"
     assert done.json["profile"] == "rtx-pro-6000"

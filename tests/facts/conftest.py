@@ -31,11 +31,12 @@ INFO: Mapping[str, Any] = {
 
 @dataclass
 class EngineStandin:
-    """`answers` maps the end of a path to the JSON document to answer with; `hanging` makes every answer wait."""
+    """`answers` maps the end of a path to the document (or text) to answer with; `hanging` makes every answer wait."""
 
     socket: Path
     answers: dict[str, Any] = field(default_factory=dict)
     hanging: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
 
     @property
     def address(self) -> str:
@@ -54,9 +55,6 @@ class EngineStandin:
             self.hanging.clear()
             self.released.set()
 
-    def __post_init__(self) -> None:
-        self.released = threading.Event()
-
 
 class _Server(socketserver.ThreadingUnixStreamServer):
     daemon_threads = True
@@ -73,7 +71,8 @@ class _Handler(BaseHTTPRequestHandler):
             standin.released.wait()
             return
         found = next((answer for end, answer in standin.answers.items() if self.path.endswith(end)), None)
-        body = json.dumps({"message": "no such image"} if found is None else found).encode()
+        document = {"message": "no such image"} if found is None else found
+        body = (document if isinstance(document, str) else json.dumps(document)).encode()
         self.send_response(404 if found is None else 200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -91,7 +90,7 @@ def engine_standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineS
     standin.says()
     with _Server(str(standin.socket), _Handler) as server:
         server.standin = standin
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield standin
         server.shutdown()
 

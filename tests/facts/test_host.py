@@ -8,11 +8,12 @@ import os
 import socket
 from pathlib import Path
 
+import psutil
 import pytest
 
 from stepaudio_serve.facts.engine import engine_address, is_remote, unavailable
 from stepaudio_serve.facts.gather import key_file_problem
-from stepaudio_serve.facts.host import folders, port_holder
+from stepaudio_serve.facts.host import folders, look_at_host, port_holder
 
 
 def test_a_free_port_has_no_holder(free_port: int) -> None:
@@ -104,3 +105,24 @@ def test_a_key_file_is_looked_into(content: bytes, said: str, tmp_path: Path) ->
 
 def test_a_key_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     assert "No such file" in key_file_problem(tmp_path / "absent")
+
+
+def test_room_is_looked_for_in_the_nearest_folder_that_exists(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    host = look_at_host({"models": tmp_path / "a" / "b" / "c", "state": tmp_path})
+    models, state = host.disks
+    assert (models.purpose, models.path, state.path) == ("models", tmp_path / "a", tmp_path)
+    assert 0 <= models.free <= models.total
+    assert models.total == state.total
+
+
+def test_a_file_where_a_folder_should_be_has_no_room(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert look_at_host({"models": tmp_path / "file" / "models"}).disks == ()
+
+
+def test_memory_is_told_in_mebibytes() -> None:
+    host = look_at_host({})
+    assert host.memory_total_mib == psutil.virtual_memory().total // 2**20
+    assert host.memory_available_mib is not None
+    assert 64 < host.memory_available_mib <= host.memory_total_mib

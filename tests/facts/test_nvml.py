@@ -114,8 +114,11 @@ def test_the_processes_that_hold_a_card_are_named(newest: bool, tmp_path: Path, 
     assert (gone.name, gone.memory_mib) == ("", 5)
 
 
-def test_a_process_that_computes_and_draws_is_told_once(tmp_path: Path, nvml_standin: NvmlStandin) -> None:
-    twice = ({"pid": 7, "memory_mib": None}, {"pid": 7, "memory_mib": 300})
+@pytest.mark.parametrize("sizes", [(None, 300), (300, None), (300, 300)])
+def test_a_process_that_computes_and_draws_is_told_once(
+    sizes: tuple[int | None, int | None], tmp_path: Path, nvml_standin: NvmlStandin
+) -> None:
+    twice = [{"pid": 7, "memory_mib": size} for size in sizes]
     (process,) = only(look(nvml_standin(processes_file(tmp_path, *twice)))).processes
     assert (process.pid, process.memory_mib) == (7, 300)
 
@@ -156,7 +159,7 @@ def test_a_driver_that_sees_no_gpu(nvml_standin: NvmlStandin) -> None:
 def test_a_gpu_that_fell_off_the_bus_is_told_beside_the_others(call: str, nvml_standin: NvmlStandin) -> None:
     gpus = look(nvml_standin("l40s-x4", fail={f"gpu1.{call}": "GPU_IS_LOST"}))
     assert [gpu.index for gpu in gpus.found] == [0, 2, 3]
-    assert (gpus.lost, gpus.absence_kind) == ((1,), "")
+    assert (gpus.lost, gpus.unanswered, gpus.absence_kind) == ((1,), (), "")
     assert gpus.driver_version
 
 

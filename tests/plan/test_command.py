@@ -7,18 +7,14 @@ from typing import Any
 import pytest
 
 from stepaudio_serve.plan.command import Paths, serve_arguments
+from stepaudio_serve.plan.memory import MemoryBudget
+from stepaudio_serve.plan.sizing import Sizes
 from stepaudio_serve.settings.options import Settings
 
 
-def arguments(host: str | None = None, tensor_parallel: int = 1, **settings: Any) -> tuple[str, ...]:
-    return serve_arguments(
-        Settings(**settings),
-        Paths("/ckpt", "/files"),
-        port=9999,
-        host=host,
-        max_model_len=16384,
-        tensor_parallel=tensor_parallel,
-    )
+def arguments(host: str | None = None, *, split: int = 1, step: int | None = None, **settings: Any) -> tuple[str, ...]:
+    sizes = Sizes(tensor_parallel_size=split, max_model_len=16384, max_num_batched_tokens=step, memory=MemoryBudget())
+    return serve_arguments(Settings(**settings), Paths("/ckpt", "/files"), port=9999, host=host, sizes=sizes)
 
 
 def value(words: tuple[str, ...], flag: str) -> str:
@@ -46,9 +42,9 @@ def test_the_defaults() -> None:
     [
         ({"served_model_name": "r1"}, "--served-model-name", "r1"),
         ({"max_num_seqs": 4}, "--max-num-seqs", "4"),
-        ({"max_num_batched_tokens": 1024}, "--max-num-batched-tokens", "1024"),
+        ({"step": 1024}, "--max-num-batched-tokens", "1024"),
         ({"gpu_memory_utilization": 0.85}, "--gpu-memory-utilization", "0.85"),
-        ({"tensor_parallel": 2}, "--tensor-parallel-size", "2"),
+        ({"split": 2}, "--tensor-parallel-size", "2"),
         ({"host": "::1"}, "--host", "::1"),
     ],
 )

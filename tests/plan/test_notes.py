@@ -45,8 +45,11 @@ def test_what_is_special_is_said(settings: dict[str, Any], found: Facts, note: s
     assert note not in notes({})
 
 
-def test_gpus_chosen_by_id_are_all_used() -> None:
-    assert "tensor-parallel" not in notes({"gpus": "0,1"}, facts(31, 31))
+def test_a_size_that_was_set_needs_no_explanation() -> None:
+    two = facts(31, 31)
+    assert "tensor-parallel" not in notes({"tensor_parallel_size": 2}, two)
+    assert "max-num-batched-tokens" not in notes({"max_num_batched_tokens": 1024}, two)
+    assert {"tensor-parallel", "max-num-batched-tokens"} <= notes({}, two)
 
 
 def test_every_note_has_a_reason() -> None:

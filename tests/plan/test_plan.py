@@ -30,7 +30,8 @@ def test_the_keys_that_others_read_are_there() -> None:
     assert document["ports"] == [{"host_ip": "127.0.0.1", "host_port": 9999, "container_port": 9999}]
     assert document["memory"].keys() == {
         "fits", "weights_gib", "kv_cache_gib", "kv_bytes_per_token", "kv_tokens", "concurrency", "audio_seconds",
-        "max_num_batched_tokens", "unknown",
+        "max_num_batched_tokens", "unknown", "budget_gib", "activation_gib", "encoder_gib", "outside_gib", "needed_gib",
+        "tensor_parallel_size", "max_model_len", "nearest",
     }  # fmt: skip
     assert all(note.keys() == {"id", "what", "why"} for note in document["notes"])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,8 +36,11 @@ def pull(run_cli: Cli, hub: Hub) -> Pull:
 def on_disk(homes: Sequence[Path]) -> int:
     """Bytes of files and their parts, whatever they are called."""
     names = ("models--*/blobs/*", "Step-Audio-tiny/*", "Step-Audio-tiny/.cache/**/*.incomplete")
-    found = {path for home in homes for name in names for path in home.rglob(name) if path.is_file()}
-    return sum(path.stat().st_size for path in found)
+    total = 0
+    for path in {path for home in homes for name in names for path in home.rglob(name)}:
+        with suppress(FileNotFoundError):  # a part that has just become the file
+            total += path.stat().st_size if path.is_file() else 0
+    return total
 
 
 def eventually(holds: Callable[[], bool]) -> bool:

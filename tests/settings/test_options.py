@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -77,8 +78,9 @@ def test_owned_engine_flags_name_settings() -> None:
 def test_every_profile_is_valid(name: str, tmp_path: Path) -> None:
     assert load_profile(name).summary
     assert resolve(profile=name).settings != Settings()
+    block = load_profile(name).text.partition("\nsettings:\n")[2].split("\n\n")[0]
     copy = tmp_path / "stepaudio.yaml"  # its settings can be pasted into a file
-    copy.write_text("\n".join(line[2:] for line in load_profile(name).text.splitlines() if line.startswith("  ")))
+    copy.write_text(textwrap.dedent(block))
     assert from_file(copy).keys() == load_profile(name).settings.keys()
 
 

@@ -29,7 +29,10 @@ ANSWER_TOKENS = 4096
 LARGE_CARD_GIB = 70
 LARGE_CARD_STEP = 8192
 CARD_STEP = 2048
-"""The engine's default max_num_batched_tokens: 8192 from 70 GiB up, A100s excepted (the fork's argument defaults)."""
+"""The engine's default max_num_batched_tokens: 8192 from 70 GiB up, else 2048 (the fork's argument defaults).
+
+A100s keep to 2048 whatever their size: upstream vLLM's test of these defaults says so, of the fork it is inferred.
+"""
 
 SMALLEST_STEP = 512
 """Smaller steps free next to nothing (one clip is measured in any case) and slow prompts down. A choice of ours."""
@@ -39,6 +42,9 @@ BLOCK_TOKENS = 16
 
 GRAPHS_GIB = 1.0
 """What CUDA graphs may take; they come out of what the budget leaves free of the card. Inferred."""
+
+MARGIN = 0.9
+"""The share of the estimated tokens that is relied on: the estimate is promised within a tenth of what is measured."""
 
 LISTENING = "StepAudio2ForCausalLM"
 """The architecture that has an audio encoder even where its config.json does not tell the encoder's shape."""
