@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .client.stream import ask
     from .client.wire import Question
     from .facts.gather import Facts, gather
+    from .lifecycle.doctor import Checkup, doctor
     from .lifecycle.down import down
     from .lifecycle.hand_over import Launched
     from .lifecycle.observer import Observer
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Checkup": "lifecycle.doctor",
     "Deployment": "runtime.deployment",
     "Facts": "facts.gather",
     "Launched": "lifecycle.hand_over",
@@ -43,6 +45,7 @@ _HOMES = {
     "Settings": "settings.options",
     "Status": "lifecycle.status",
     "ask": "client.stream",
+    "doctor": "lifecycle.doctor",
     "down": "lifecycle.down",
     "gather": "facts.gather",
     "locate": "runtime.choose",
@@ -55,6 +58,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "Checkup",
     "Deployment",
     "Facts",
     "Launched",
@@ -64,6 +68,7 @@ __all__ = [
     "Settings",
     "Status",
     "ask",
+    "doctor",
     "down",
     "gather",
     "locate",

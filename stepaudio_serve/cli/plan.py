@@ -21,6 +21,8 @@ from .selection import json_flag
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from docker import DockerClient
+
     from ..facts.gather import Facts
     from ..finding import Finding
     from ..plan.plan import Plan
@@ -63,10 +65,11 @@ def command(
     resolved = settings_from({**flags, **({"profile": machine} if machine else {})}, engine_args)
     settings = resolved.settings
     elsewhere = machine_meant(facts_file, machine)
-    facts = facts_for(settings) if elsewhere is None else facts_of(settings, *elsewhere)
+    client = engine_client(settings) if elsewhere is None else None
+    facts = _facts(settings, client) if elsewhere is None else facts_of(settings, *elsewhere)
     plan = make_plan(settings, facts)
     findings = check_launch(settings, facts, plan)
-    measured = None if facts.elsewhere else measured_of(plan)
+    measured = None if facts.elsewhere else measured_of(plan, client)
     if as_json:
         document({**plan_document(plan, findings), "machine": facts.elsewhere or None, "measured": measured})
     else:
@@ -74,6 +77,7 @@ def command(
     for finding in findings:
         if finding.level in {"warning", "blocker"}:
             notice(finding.what, level=finding.level)
+            row("why", finding.why)
             row("fix", finding.fix, whole=True)
     refused = load_profile(machine).refused if machine else ""
     if refused:
@@ -110,19 +114,27 @@ def plan_document(plan: Plan, findings: Sequence[Finding]) -> dict[str, Any]:
 
 def facts_for(settings: Settings) -> Facts:
     """Facts with the container engine's where one answers; a plan can be made without."""
-    from ..errors import RuntimeUnavailableError
+    return _facts(settings, engine_client(settings))
+
+
+def _facts(settings: Settings, client: DockerClient | None) -> Facts:
     from ..facts.gather import gather
 
-    if settings.runtime != "docker":
-        return gather(settings)
+    return gather(settings, client=client)
+
+
+def engine_client(settings: Settings) -> DockerClient | None:
+    """The container engine's client where these settings need one and it answers."""
+    from ..errors import RuntimeUnavailableError
     from ..facts.engine import connect
 
+    if settings.runtime != "docker":
+        return None
     try:
-        client = connect()
+        return connect()
     except RuntimeUnavailableError as error:
         notice(f"planned without a container engine: {error.what}", level="warning")
-        return gather(settings)
-    return gather(settings, client=client)
+        return None
 
 
 def machine_meant(facts_file: Path | None, profile: str | None) -> tuple[str, Mapping[str, Any]] | None:
@@ -155,15 +167,16 @@ def facts_of(settings: Settings, name: str, recorded: Mapping[str, Any]) -> Fact
     return on_another_machine(gather(settings), recorded, named=name)
 
 
-def measured_of(plan: Plan) -> dict[str, Any] | None:
-    """What a running deployment from this very plan measured of its memory."""
-    if plan.engine != "vllm":
+def measured_of(plan: Plan, client: DockerClient | None) -> dict[str, Any] | None:
+    """What a running deployment from this very plan measured of its memory; `client` of the engine it would be in."""
+    if plan.engine != "vllm" or (plan.runtime == "docker" and client is None):
         return None
     from ..lifecycle.readings import memory_of
-    from ..runtime.choose import docker_runtime, process_runtime
+    from ..runtime.choose import process_runtime
+    from ..runtime.docker import DockerRuntime
 
     with suppress(RefusedError, NoSuchDeploymentError):  # no engine answers, or something foreign has the name
-        runtime = docker_runtime() if plan.runtime == "docker" else process_runtime()
+        runtime = DockerRuntime(client) if client is not None else process_runtime()
         found = runtime.find(plan.name)
         if found is not None and found.plan_hash == plan.hash and (memory := memory_of(runtime, found)):
             seen = memory.to_json()

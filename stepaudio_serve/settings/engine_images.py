@@ -30,7 +30,9 @@ def engine_image(name: str) -> EngineImage:
     """The image known under a name: `stepfun`, `upstream` or `rehearsal`."""
     import yaml
 
-    data = yaml.safe_load((files(__package__) / "engine_images.yaml").read_text("utf-8"))[name]
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    text = (files(__package__) / "engine_images.yaml").read_text("utf-8")
+    data = yaml.load(text, Loader=loader)[name]  # noqa: S506 - both are safe loaders
     return EngineImage(
         name=name,
         image=data["image"],

@@ -55,7 +55,9 @@ def kinds() -> tuple[str, ...]:
 def _known() -> dict[str, Support]:
     import yaml
 
-    data = yaml.safe_load((files(__package__) / "quantizations.yaml").read_text("utf-8"))
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    text = (files(__package__) / "quantizations.yaml").read_text("utf-8")
+    data = yaml.load(text, Loader=loader)  # noqa: S506 - both are safe loaders
     return {kind: _support(entry) for kind, entry in data.items()}
 
 

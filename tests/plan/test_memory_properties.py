@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import assume, given
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from support.facts import FACTS, GIB, R1
 
@@ -27,7 +28,7 @@ ROUNDED = 0.03
 """GiB by which a sum of figures with two decimals may be off."""
 
 models = st.sampled_from([NVFP4, BF16])
-cards = st.integers(8 * 1024, 200 * 1024)
+cards = st.one_of(st.integers(8 * 1024, 200 * 1024), st.integers(22 * 1024, 48 * 1024))
 utilizations = st.integers(30, 100).map(lambda percent: percent / 100)
 steps = st.sampled_from(["auto", 512, 1024, 2048, 8192])
 lengths = st.one_of(st.just("auto"), st.integers(256, 100_000))
@@ -112,10 +113,12 @@ def test_more_gpus_never_give_fewer_tokens(
     assert tokens(many, model, eight) >= tokens(few, model, eight)
 
 
+@hypothesis_settings(max_examples=300)  # about every eighth fits
 @given(models, machines(), wishes())
 def test_what_fits_never_exceeds_the_budget(model: Checkpoint, found: Gpus, settings: Settings) -> None:
     memory = choose_sizes(settings, model, found).memory
-    assume(memory.fits)
+    if not memory.fits:
+        return
     assert model.text is not None
     assert memory.kv_tokens is not None
     assert memory.max_model_len is not None
@@ -127,14 +130,15 @@ def test_what_fits_never_exceeds_the_budget(model: Checkpoint, found: Gpus, sett
     assert memory.kv_tokens >= memory.max_model_len
 
 
+@hypothesis_settings(max_examples=300)  # a suggestion is made for about every fourth
 @given(models, machines(), wishes())
 def test_every_suggestion_works(model: Checkpoint, found: Gpus, settings: Settings) -> None:
     facts = replace(FACTS, checkpoint=model, gpus=found)
     nearest = make_plan(settings, facts).memory.nearest
-    assume(nearest)
-    changed = with_flags(settings, nearest)
-    assert make_plan(changed, facts).memory.fits is True
-    assert blockers(changed, facts) == []
+    if nearest:
+        changed = with_flags(settings, nearest)
+        assert make_plan(changed, facts).memory.fits is True
+        assert blockers(changed, facts) == []
 
 
 @given(models, machines(), wishes())
