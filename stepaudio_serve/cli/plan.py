@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from ..settings.options import Settings
     from ..settings.sources import Resolved
 
+OF_THE_MOMENT = {"host", "disk"}
+"""Groups of findings that are no part of a plan: free memory and room change from one moment to the next."""
 NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four"}
 
 
@@ -68,7 +70,7 @@ def command(
     client = engine_client(settings) if elsewhere is None else None
     facts = _facts(settings, client) if elsewhere is None else facts_of(settings, *elsewhere)
     plan = make_plan(settings, facts)
-    findings = check_launch(settings, facts, plan)
+    findings = tuple(found for found in check_launch(settings, facts, plan) if found.group not in OF_THE_MOMENT)
     measured = None if facts.elsewhere else measured_of(plan, client)
     if as_json:
         document({**plan_document(plan, findings), "machine": facts.elsewhere or None, "measured": measured})
@@ -79,11 +81,12 @@ def command(
             notice(finding.what, level=finding.level)
             row("why", finding.why)
             row("fix", finding.fix, whole=True)
-    refused = load_profile(machine).refused if machine else ""
-    if refused:
-        notice(f"{machine}: {refused}", level="blocker")
+    refused = any(map(_stands_against, findings))
+    reason = load_profile(machine).refused if machine and refused else ""
+    if reason:
+        notice(f"{machine}: {reason}")
     _suggest(facts, resolved)
-    return 3 if refused or any(map(_stands_against, findings)) else 0
+    return 3 if refused else 0
 
 
 def _refuse_two_machines(facts_file: Path | None, machine: str | None, flags: dict[str, Any]) -> None:

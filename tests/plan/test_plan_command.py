@@ -46,6 +46,12 @@ def test_a_machine_where_it_is_refused_is_exit_3_with_the_reason(run_cli: Cli) -
     assert "dgx-spark: the released image exists for amd64 only" in done.stderr
 
 
+def test_an_image_of_ones_own_lifts_what_the_released_one_was_refused_for(run_cli: Cli) -> None:
+    done = run_cli("plan", "--for", "dgx-spark", "--image", "me/own:1")
+    assert done.code == 0
+    assert "the released image" not in done.stderr
+
+
 def test_what_does_not_fit_is_exit_3_with_needed_usable_and_a_fix(run_cli: Cli) -> None:
     done = run_cli("plan", "--facts", machine_file("rtx-4090"))
     assert done.code == 3

@@ -10,6 +10,7 @@ from support.facts import R1, RTX_5090, RTX_PRO_6000, cards
 
 from stepaudio_serve.facts.checkpoint import TextShape, Weights
 from stepaudio_serve.facts.gpu import Gpus, MigSlice
+from stepaudio_serve.plan.nearest import nearest_that_fits
 from stepaudio_serve.plan.sizing import Sizes, choose_sizes
 from stepaudio_serve.settings.options import Settings
 
@@ -161,3 +162,32 @@ def test_a_rehearsal_takes_no_gpu_memory() -> None:
     chosen = sizes(RTX_5090, engine="rehearsal")
     assert chosen.memory.fits is None
     assert chosen.notes == ()
+
+
+# ---- the nearest settings that fit
+
+
+@pytest.mark.parametrize(
+    ("sizes_gib", "settings", "nearest"),
+    [
+        ([RTX_5090], {"max_num_batched_tokens": 8192}, "--max-num-batched-tokens 2048"),
+        ([RTX_5090], {"gpu_memory_utilization": 0.8}, "--gpu-memory-utilization 0.84"),
+        ([RTX_5090] * 2, {"tensor_parallel_size": 1, "max_model_len": 60_000}, "--tensor-parallel-size 2"),
+        ([RTX_5090] * 2, {"gpus": "0", "max_model_len": 60_000}, "--gpus 0,1"),
+        ([RTX_5090], {"max_model_len": 60_000}, "--max-model-len"),
+        (
+            [RTX_5090] * 2,
+            {"tensor_parallel_size": 1, "max_model_len": 70_000},
+            "--tensor-parallel-size 2 --max-model-len 65536",
+        ),
+        ([24.0], {}, ""),
+        ([RTX_PRO_6000], {}, ""),
+    ],
+    ids=["step", "share", "split", "GPUs", "length", "split, and no more than the model has", "none", "not needed"],
+)
+def test_the_nearest_settings_change_as_little_as_possible(
+    sizes_gib: list[float], settings: dict[str, Any], nearest: str
+) -> None:
+    found = " ".join(nearest_that_fits(Settings(**settings), NVFP4, cards(sizes_gib)))
+    assert found.startswith(nearest)
+    assert found.count("--") == nearest.count("--")
