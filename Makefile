@@ -42,8 +42,9 @@ rehearsal-image: $(STAMP) ## build the rehearsal engine's image (BASE=IMAGE)
 
 # away from this machine's engine, settings and checkpoints: the folder is the same wherever it is written
 compose: $(STAMP) ## write compose/ anew from the plan
-	@away=$$(mktemp -d) && here=$$PWD && cd "$$away" && env -i PATH="$$PATH" HOME="$$away" DOCKER_HOST=unix:///nonexistent \
-		"$$here/$(BIN)/stepaudio-serve" render compose -o "$$here/compose" && rm -rf "$$away"
+	@away=$$(mktemp -d) && here=$$PWD && cd "$$away" && echo '{"gpus": [], "architecture": "amd64"}' > facts.json && \
+		env -i PATH="$$PATH" HOME="$$away" \
+		"$$here/$(BIN)/stepaudio-serve" render compose --facts facts.json -o "$$here/compose" && rm -rf "$$away"
 
 bench: $(STAMP) ## run the benchmarks; each prints a ratio
 	@for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" $(ARGS) || exit; done

@@ -10,7 +10,7 @@ import click
 from ..errors import SettingsError
 from .options import SettingsCommand, settings_flags, settings_from
 from .output import data, notice
-from .plan import facts_for
+from .plan import facts_for, facts_of, machine_meant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +24,17 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write files there."
 )
+@click.option(
+    "--facts",
+    "facts_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="For the machine whose facts FILE holds: stepaudio-serve doctor --save-facts FILE.",
+)
 @click.pass_obj
-def command(engine_args: tuple[str, ...], /, *, form: str, output: Path | None, **flags: Any) -> None:
+def command(
+    engine_args: tuple[str, ...], /, *, form: str, output: Path | None, facts_file: Path | None, **flags: Any
+) -> None:
     """Write the plan as a `docker run` line or for `docker compose`.
 
     Without -o, `render run` prints a line that can be pasted (its files are written where `up` writes them),
@@ -35,7 +44,8 @@ def command(engine_args: tuple[str, ...], /, *, form: str, output: Path | None, 
 
     settings = settings_from(flags, engine_args).settings
     _refuse(settings, form)
-    facts = facts_for(settings)
+    elsewhere = machine_meant(facts_file, None)
+    facts = facts_for(settings) if elsewhere is None else facts_of(settings, *elsewhere)
     plan = make_plan(settings, facts)
     if form == "run":
         from ..render.run import files_in_place, run_command, run_files
