@@ -51,7 +51,15 @@ def _names(checkpoint: Checkpoint) -> str:
 
 def _pinned(facts: Facts) -> Iterator[Finding]:
     checkpoint, recorded = facts.checkpoint, facts.trusted_code
-    loose = [file for file in checkpoint.code if not file.can_be_pinned]
+    record = record_path(facts.folders.state, checkpoint)
+    if recorded is not None and not recorded:
+        yield _unreadable(record)
+        return
+    loose = [
+        file
+        for file in checkpoint.code
+        if not file.can_be_pinned and (file.repository or file.name not in (recorded or {}))
+    ]
     if loose:
         where = ", ".join(f"{file.name}" + (f" of {file.repository}" if file.repository else "") for file in loose)
         yield Finding(
@@ -63,7 +71,6 @@ def _pinned(facts: Facts) -> Iterator[Finding]:
             "--trust-remote-code on",
         )
         return
-    record = record_path(facts.folders.state, checkpoint)
     if recorded is None:
         yield Finding(
             "trust-remote-code",
@@ -81,9 +88,20 @@ def _pinned(facts: Facts) -> Iterator[Finding]:
         yield Finding("trust-remote-code", "checkpoint", "ok", what)
 
 
+def _unreadable(record: Path) -> Finding:
+    return Finding(
+        "code-changed",
+        "checkpoint",
+        "blocker",
+        f"the record of the checkpoint's code cannot be read: {record}",
+        "trust_remote_code is pinned: without it nothing tells whether the code has changed",
+        f"rm {shlex.quote(str(record))}   # if you trust the code as it is now: the next start records it anew",
+    )
+
+
 def _changes(checkpoint: Checkpoint, recorded: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Name and what happened, with both hashes."""
-    now = {file.name: file.sha256 for file in checkpoint.code}
+    now = {file.name: file.sha256 for file in checkpoint.code if file.can_be_pinned}
     for name in sorted({*now, *recorded}):
         if name not in recorded:
             yield name, f"{name} is new (SHA-256 {now[name]})"

@@ -58,5 +58,7 @@ def _room(identity: str, fetched: str, place: str, free: int, size: int | None, 
     if size is None and free < LITTLE:
         what = f"{there} may be too little for {fetched}"
         return Finding(identity, "disk", "warning", what, "how large it is is not known before it is fetched", fix)
-    needed = f"{gigabytes(size)} are to be fetched" if size is not None else f"for {fetched}"
-    return Finding(identity, "disk", "ok", f"{there}, {needed}")
+    if size is None:
+        what = f"{there}; whether that is enough for {fetched} is not known"
+        return Finding(identity, "disk", "note", what, "how large it is is not known before it is fetched")
+    return Finding(identity, "disk", "ok", f"{there}, {gigabytes(size)} are to be fetched")

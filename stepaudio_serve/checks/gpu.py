@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..finding import Finding
 from ..plan.devices import devices_for
+from ..plan.nearest import nearest_that_fits
+from ..plan.split import divides, sharing, valid_sizes
 from .amounts import gibibytes
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def check_gpus(settings: Settings, facts: Facts) -> Iterator[Finding]:
     devices = devices_for(settings, gpus)
     if devices:
         yield Finding("gpu", "gpu", "ok", _in_words(devices, gpus))
-    yield from _too_few(settings, len(devices))
+    yield from _too_few(settings, facts, sharing(devices))
     if settings.runtime == "docker" and facts.engine is not None and not absent:
         yield _passing_on(facts.engine)
 
@@ -110,7 +112,7 @@ def _names(gpu: Gpu) -> Iterator[str]:
 
 
 def _missing(settings: Settings, gpus: Gpus, absent: list[str]) -> Finding:
-    there = ", ".join(f"{gpu.index} ({gpu.name})" for gpu in gpus.found)
+    there = ", ".join(f"GPU {gpu.index} ({gpu.name})" for gpu in gpus.found)
     return Finding(
         "gpu-missing",
         "gpu",
@@ -146,16 +148,20 @@ def _lost(settings: Settings, gpus: Gpus) -> Iterator[Finding]:
     )
 
 
-def _too_few(settings: Settings, count: int) -> Iterator[Finding]:
-    size = settings.tensor_parallel_size
+def _too_few(settings: Settings, facts: Facts, count: int) -> Iterator[Finding]:
+    """More GPUs asked for than there will be; the fix is a number that divides the model's heads as well."""
+    size, text = settings.tensor_parallel_size, facts.checkpoint.text
     if size != "auto" and count and size > count:
+        nearest = " ".join(nearest_that_fits(settings, facts.checkpoint, facts.gpus))
+        most = valid_sizes(text, count)[-1] if text else count
+        heads = f", and its attention heads do not divide by {size}" if text and not divides(text, size) else ""
         yield Finding(
             "too-few-gpus",
             "gpu",
             "blocker",
             f"tensor_parallel_size {size} needs {size} GPUs, {count} will be there",
-            "the model is split over so many GPUs",
-            f"--tensor-parallel-size {count}",
+            f"the model is split over so many GPUs{heads}",
+            nearest or f"--tensor-parallel-size {most}",
         )
 
 

@@ -94,13 +94,15 @@ def _arithmetic(facts: Facts, devices: tuple[Device, ...]) -> Iterator[Finding]:
             "only 16-bit, NVFP4 and NVFP4A16 checkpoints are known here",
         )
         return
-    for capability, name in _kinds(devices):
-        yield _computes(rule, capability, name, devices)
     native = [
         device for device in devices if rule.native and not older(device.compute_capability, rule.native.capability)
     ]
-    if rule.native and native:
-        yield from _driver(rule, rule.native, facts)
+    refused = tuple(_driver(rule, rule.native, facts)) if rule.native and native else ()
+    yield from refused
+    for capability, name in _kinds(devices):
+        finding = _computes(rule, capability, name, devices)
+        if not (refused and finding.level == "ok"):
+            yield finding
 
 
 def _computes(rule: Support, capability: str, name: str, devices: tuple[Device, ...]) -> Finding:
@@ -141,6 +143,7 @@ def _driver(rule: Support, native: Native, facts: Facts) -> Iterator[Finding]:
 def _required(facts: Facts, plan: Plan) -> Iterator[Finding]:
     gpus = facts.gpus
     if facts.image is None or not (gpus.cuda_version or gpus.driver_version):
+        yield from _unknown(facts, plan)
         return
     offers = {Offer(gpus.cuda_version, gpus.driver_version, gpu.compute_capability, gpu.brand) for gpu in gpus.found}
     for text in requirements(facts.image.environment):
@@ -160,6 +163,23 @@ def _required(facts: Facts, plan: Plan) -> Iterator[Finding]:
             else f"whether that is enough cannot be told from `{text}`",
             UPDATE_DRIVER.format(why=f"{needs} is needed"),
         )
+
+
+def _unknown(facts: Facts, plan: Plan) -> Iterator[Finding]:
+    """What an image asks of the driver stands in the image; a child process brings none."""
+    if plan.runtime != "docker":
+        return
+    gpus = facts.gpus
+    driver = f"the NVIDIA driver {gpus.driver_version}".rstrip() + (
+        f" (CUDA {gpus.cuda_version})" if gpus.cuda_version else ""
+    )
+    if facts.image is None:
+        why = "the image says what it needs once it is here; doctor then compares"
+    else:
+        why = "the driver's version is not known here"
+    yield Finding(
+        "driver-unclear", "hardware", "note", f"whether {driver} is new enough for {plan.image} is not known yet", why
+    )
 
 
 # ---- words

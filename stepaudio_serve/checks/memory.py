@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 import shlex
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..finding import Finding
+from ..plan.devices import devices_for
 from ..plan.memory.engine_args import read_engine_args
-from ..plan.memory.figures import GIB, GRAPHS_GIB, MARGIN
-from ..plan.nearest import asked_mib, is_busy, nearest_that_fits
+from ..plan.memory.figures import ANSWER_TOKENS, GIB, GRAPHS_GIB, MARGIN
+from ..plan.nearest import HIGHEST_UTILIZATION, asked_mib, is_busy, is_startable, nearest_that_fits
 from ..plan.sizing import SHORTEST_USEFUL, choose_sizes, reliable_context
-from ..plan.split import divides, valid_sizes
+from ..plan.split import divides, sharing, valid_sizes
+from .versions import older
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +38,8 @@ def check_memory(settings: Settings, facts: Facts, plan: Plan, *, replacing: boo
         return
     devices = choose_sizes(settings, facts.checkpoint, facts.gpus).devices
     yield from _positions(facts, plan)
-    yield from _split(facts, plan)
+    if not 0 < sharing(devices) < (plan.memory.tensor_parallel_size or 1):  # those are refused as too few GPUs
+        yield from _split(facts, plan)
     yield from _fit(settings, facts, plan)
     yield from _free(settings, facts, devices, replacing=replacing)
     yield from _graphs(settings, facts, plan)
@@ -70,7 +74,7 @@ def _split(facts: Facts, plan: Plan) -> Iterator[Finding]:
 
 def _fit(settings: Settings, facts: Facts, plan: Plan) -> Iterator[Finding]:
     memory = plan.memory
-    if memory.fits is None:
+    if memory.unknown:
         yield Finding("memory", GROUP, "note", "whether it fits is not known", memory.unknown)
     elif memory.fits:
         yield Finding("memory", GROUP, "ok", _what_fits(plan)) if _has_margin(plan) else _close(plan)
@@ -81,19 +85,51 @@ def _fit(settings: Settings, facts: Facts, plan: Plan) -> Iterator[Finding]:
             GROUP,
             "blocker",
             f"one context of {memory.max_model_len:,} tokens does not fit",
-            f"it needs {memory.needed_gib:.1f} GiB on each GPU, {memory.budget_gib:.1f} are usable",
+            f"it needs {memory.needed_gib:.2f} GiB on each GPU, {memory.budget_gib:.2f} are usable",
             " ".join(memory.nearest),
         )
     else:
+        alone = len(devices_for(settings, facts.gpus)) == 1
+        size = "" if alone else f" with tensor_parallel_size {memory.tensor_parallel_size}"
         yield Finding(
             "memory",
             GROUP,
             "blocker",
-            "the model does not fit this GPU" if memory.tensor_parallel_size == 1 else "the model does not fit",
-            f"one context of {memory.max_model_len:,} tokens needs {memory.needed_gib:.1f} GiB on each GPU, "
-            f"{memory.budget_gib:.1f} are usable, and no setting changes that",
-            _machines_that_hold(settings, facts),
+            "the model does not fit this GPU" if alone else "the model does not fit",
+            f"one context of {memory.max_model_len:,} tokens needs {memory.needed_gib:.2f} GiB on each GPU{size}, "
+            f"{memory.budget_gib:.2f} are usable; {_what_was_tried(settings)}",
+            _fewer_bits(settings, facts) or _machines_that_hold(settings, facts),
         )
+
+
+def _what_was_tried(settings: Settings) -> str:
+    floor = ", and auto goes no lower" if settings.max_model_len == "auto" else ""
+    least = f"room for an answer of {ANSWER_TOKENS:,} tokens beside a clip ({SHORTEST_USEFUL:,} in all{floor})"
+    if settings.recipe == "model-card":
+        return f"no other GPU and no context with {least} changes that, and the recipe fixes the rest"
+    return (
+        f"no setting that leaves {least} and keeps gpu_memory_utilization at {HIGHEST_UTILIZATION} or below, for CUDA "
+        "graphs, changes that"
+    )
+
+
+def _fewer_bits(settings: Settings, facts: Facts) -> str:
+    """R1 with FP4 weights in place of a checkpoint of the same shape in 16 bit, where these GPUs can run that."""
+    from ..facts.checkpoint.published import as_published
+    from ..settings.options import DEFAULT_MODEL
+    from ..settings.quantizations import support
+
+    small = as_published(replace(facts.checkpoint, requested=DEFAULT_MODEL, weights=None))
+    rule = support(small.quantization.kind)
+    if facts.checkpoint.quantization.kind != "none" or small.text != facts.checkpoint.text or rule is None:
+        return ""
+    wish = settings.model_copy(update={"model": DEFAULT_MODEL})
+    sizes = choose_sizes(wish, small, facts.gpus)
+    flags = nearest_that_fits(wish, small, facts.gpus)
+    runs = all(not older(device.compute_capability, rule.oldest_capability) for device in sizes.devices)
+    if not runs or not (flags or is_startable(wish, sizes, small)):
+        return ""
+    return f"{shlex.join(['--model', DEFAULT_MODEL, *flags])}   # R1 with FP4 weights"
 
 
 def _has_margin(plan: Plan) -> bool:

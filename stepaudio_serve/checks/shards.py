@@ -6,6 +6,7 @@ import re
 import shlex
 from typing import TYPE_CHECKING
 
+from ..facts.checkpoint.access import FOLDER
 from ..finding import Finding
 from .amounts import listed
 from .fetching import pull_command
@@ -41,6 +42,12 @@ _WORDS = {
         "are links to nothing",
         "the file it points to was removed or never came",
     ),
+    "unreadable": (
+        "checkpoint-unreadable",
+        "may not be read by this user",
+        "may not be read by this user",
+        "nothing more can be said of the checkpoint",
+    ),
 }
 
 
@@ -65,7 +72,9 @@ def _fatal(settings: Settings, facts: Facts, kind: str, faults: Sequence[Fault])
         identity,
         "checkpoint",
         "blocker",
-        f"{_counted(faults)} {one if len(faults) == 1 else several}: {listed([fault.file for fault in faults])}",
+        f"{_counted(faults)} {one if len(faults) == 1 else several}: {listed([fault.file for fault in faults])}"
+        if faults[0].file != FOLDER
+        else f"the checkpoint folder {facts.checkpoint.path} {one}",
         f"{facts.checkpoint.path}: {'; '.join([*details[:2], why])}",
         _fix(settings, facts, kind),
     )
@@ -83,11 +92,16 @@ def _fix(settings: Settings, facts: Facts, kind: str) -> str:
     """A repository is fetched anew, which goes on from what is whole; a folder of the user's is the user's to mend."""
     checkpoint = facts.checkpoint
     folder = shlex.quote(str(checkpoint.path))
+    if kind == "unreadable":
+        return f'sudo chown -R "$USER" {folder} && chmod -R u+rX {folder}'
     if kind == "lfs-pointer":
         return f"git -C {folder} lfs pull"
     if checkpoint.is_repository:
         return pull_command(settings, facts)
-    return f"hf download REPOSITORY --local-dir {folder}   (the one it came from), or copy it again"
+    name, parent = shlex.quote(checkpoint.path.name), shlex.quote(str(checkpoint.path.parent))
+    return (
+        f"stepaudio-serve pull --model OWNER/{name} --models-dir {parent}   (OWNER of the repository), or copy it again"
+    )
 
 
 def _extra(facts: Facts, faults: Sequence[Fault]) -> Finding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections import Counter
 from dataclasses import asdict
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..errors import SettingsError
 from ..settings.profiles import best_match, load_profile
 from .options import SettingsCommand, settings_flags, settings_from
 from .output import data, document, mark, notice, paint, prose
@@ -60,6 +62,7 @@ def command(
     Looks and never touches. Exit code 3 when something stands against a start.
     """
     from ..lifecycle.doctor import doctor
+    from ..lifecycle.pasteable import up_command
 
     resolved = settings_from(flags, engine_args)
     checkup = doctor(resolved.settings, machine=machine_meant(facts_file, None))
@@ -70,18 +73,28 @@ def command(
     if as_json:
         document({"findings": [asdict(item) for item in checkup.findings], "ok": checkup.ok, "profile": profile})
     else:
-        _show(checkup.findings, profile)
+        _show(checkup.findings, profile, up_command(resolved.settings.to_label()))
     return 0 if checkup.ok else 3
 
 
 def _save(facts: Facts, path: Path) -> None:
-    """Whole or not at all; a file that is there is written over."""
+    """Whole or not at all; a file that is there is written over.
+
+    Raises:
+        SettingsError: the folder is not there, or may not be written into.
+    """
     import os
     import tempfile
 
     from ..facts.recorded import to_document
 
-    descriptor, fresh = tempfile.mkstemp(dir=path.absolute().parent, prefix=f".{path.name}.")
+    folder = path.absolute().parent
+    try:
+        descriptor, fresh = tempfile.mkstemp(dir=folder, prefix=f".{path.name}.")
+    except OSError as error:
+        why = f"{folder}: {error.strerror}"
+        fix = f"ls -ld {shlex.quote(str(folder))}" if folder.exists() else f"mkdir -p {shlex.quote(str(folder))}"
+        raise SettingsError(f"the facts cannot be written to {path}", why=why, fix=fix) from error
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(json.dumps(to_document(facts), indent=2, ensure_ascii=False) + "\n")
@@ -93,7 +106,7 @@ def _save(facts: Facts, path: Path) -> None:
     notice(f"the facts of this machine are in {path}")
 
 
-def _show(findings: Sequence[Finding], profile: str | None) -> None:
+def _show(findings: Sequence[Finding], profile: str | None, start: str) -> None:
     for group, members in groupby(findings, key=lambda finding: finding.group):
         for number, finding in enumerate(members):
             head = "" if number else group
@@ -107,7 +120,7 @@ def _show(findings: Sequence[Finding], profile: str | None) -> None:
         notice(f"{profile}: {refused}", stream=sys.stdout)
     elif profile:
         notice(f"the profile {profile} is made for this machine: --profile {profile}", stream=sys.stdout)
-    _tell_the_sum(findings)
+    _tell_the_sum(findings, start)
 
 
 def _below(label: str, text: str, *, whole: bool = False) -> None:
@@ -117,7 +130,7 @@ def _below(label: str, text: str, *, whole: bool = False) -> None:
         data(f"{INDENT}{paint(label.ljust(len(LABEL)), 'dim', sys.stdout)}{shown}")
 
 
-def _tell_the_sum(findings: Sequence[Finding]) -> None:
+def _tell_the_sum(findings: Sequence[Finding], start: str) -> None:
     counts = Counter(finding.level for finding in findings)
     against = ", ".join(
         f"{counts[level]} {level}{'s' if counts[level] > 1 else ''}"
@@ -128,4 +141,4 @@ def _tell_the_sum(findings: Sequence[Finding]) -> None:
         notice(against, level="blocker", stream=sys.stdout)
     else:
         ready = f"ready, with {against}" if against else "ready"
-        notice(f"{ready}: stepaudio-serve up", level="ok", stream=sys.stdout)
+        data(f"{mark('ok', sys.stdout)} {ready}: {start}")

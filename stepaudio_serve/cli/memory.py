@@ -23,7 +23,7 @@ def show_memory(plan: Plan, measured: Mapping[str, Any] | None) -> None:
     data("Memory (estimated)")
     if memory.unknown:
         data(f"  {prose(memory.unknown, sys.stdout, indent='  ')}")
-    for label, value in (*_sum(memory), *_holds(memory)):
+    for label, value in (*_sum(memory, gpu=plan.gpus.driver != "none"), *_holds(memory)):
         data(f"  {label.ljust(28)} {value}")
     if measured:
         data(f"  {'measured by the engine'.ljust(28)} {error_words(measured['kv_tokens'], measured['error_percent'])}")
@@ -39,8 +39,10 @@ def error_words(kv_tokens: int, error_percent: float | None) -> str:
     return f"{kv_tokens:,} tokens; {off}"
 
 
-def _sum(memory: MemoryBudget) -> tuple[tuple[str, str], ...]:
-    """The sum on one GPU, as far as it is known."""
+def _sum(memory: MemoryBudget, *, gpu: bool) -> tuple[tuple[str, str], ...]:
+    """The sum on one GPU, as far as it is known; the weights alone where none is used."""
+    if not gpu:
+        return (("weights", _gib(memory.weights_gib)),)
     each = "each GPU" if memory.tensor_parallel_size != 1 else "the GPU"
     weights = (f"weights, {each}", _gib(memory.weights_gib))
     if memory.budget_gib is None:
@@ -56,16 +58,22 @@ def _sum(memory: MemoryBudget) -> tuple[tuple[str, str], ...]:
 
 def _holds(memory: MemoryBudget) -> tuple[tuple[str, str], ...]:
     per_token = memory.kv_bytes_per_token
-    size = f", {per_token / 1024:.0f} KiB each" if per_token else ""
+    size = f", {_kib(per_token)} each" if per_token else ""
     tokens = "not known" if memory.kv_tokens is None else f"{memory.kv_tokens:,}"
     contexts = "not known" if memory.concurrency is None else f"{memory.concurrency:.2f}"
     length = f" of {memory.max_model_len:,} tokens" if memory.max_model_len and memory.concurrency is not None else ""
     audio = f"{memory.audio_seconds or 0:,.0f} s, leaving {ANSWER_TOKENS:,} tokens for the answer"
+    if memory.fits is False:
+        audio = "not known" if memory.unknown else "none: a full context does not fit"
     return (
         ("KV cache tokens", tokens + size),
         ("full contexts at once", contexts + length),
         ("audio in one request", audio),
     )
+
+
+def _kib(size: int) -> str:
+    return f"{size:,} bytes" if size < 1024 else f"{size / 1024:,.0f} KiB"
 
 
 def _gib(value: float | None) -> str:

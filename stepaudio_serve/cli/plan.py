@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 OF_THE_MOMENT = {"host", "disk"}
 """Groups of findings that are no part of a plan: free memory and room change from one moment to the next."""
+MISSING = "checkpoint-missing"
 NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four"}
 
 
@@ -58,7 +59,7 @@ def command(
     """Show what would be started, and why: the memory estimate, the command, and the notes.
 
     Works without a container engine and without a checkpoint; what is not known is said. Exit code 3 when it does
-    not fit, or the hardware cannot run it; what is only missing for now (the checkpoint, a GPU here) is a warning.
+    not fit, or the hardware cannot run it; what is only missing for now (the checkpoint, a GPU here) leaves it at 0.
     """
     from ..checks.launch import check_launch
     from ..plan.build import make_plan
@@ -70,14 +71,15 @@ def command(
     client = engine_client(settings) if elsewhere is None else None
     facts = _facts(settings, client) if elsewhere is None else facts_of(settings, *elsewhere)
     plan = make_plan(settings, facts)
-    findings = tuple(found for found in check_launch(settings, facts, plan) if found.group not in OF_THE_MOMENT)
+    checked = check_launch(settings, facts, plan)
+    findings = tuple(_as_planned(found, facts) for found in checked if found.group not in OF_THE_MOMENT)
     measured = None if facts.elsewhere else measured_of(plan, client)
     if as_json:
         document({**plan_document(plan, findings), "machine": facts.elsewhere or None, "measured": measured})
     else:
         show_plan(plan, facts, measured)
     for finding in findings:
-        if finding.level in {"warning", "blocker"}:
+        if finding.level in {"warning", "blocker"} or finding.id == MISSING:
             notice(finding.what, level=finding.level)
             row("why", finding.why)
             row("fix", finding.fix, whole=True)
@@ -96,9 +98,14 @@ def _refuse_two_machines(facts_file: Path | None, machine: str | None, flags: di
         raise click.UsageError(f"--for {machine} does not go with {other}: --for {why}")
 
 
+def _as_planned(finding: Finding, facts: Facts) -> Finding:
+    """A checkpoint that is not on this disk stands against no start on another machine: there it is a note."""
+    return replace(finding, level="note") if facts.elsewhere and finding.id == MISSING else finding
+
+
 def _stands_against(finding: Finding) -> bool:
     """Whether it would still be so on another day: too little memory, the wrong hardware."""
-    lasting = finding.group in {"hardware", "memory"} or finding.id == "platform"
+    lasting = finding.group in {"hardware", "memory"} or finding.id in {"platform", "too-few-gpus"}
     return finding.level == "blocker" and lasting and finding.id != "gpu-busy"
 
 

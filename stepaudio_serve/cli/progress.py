@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..lifecycle.observer import Observer
 from .fetching import Rate, ask_whether, layers_in_words, missing_in_words
-from .output import duration, notice, prose
+from .output import duration, notice, prose, row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -63,7 +63,8 @@ class PlainObserver(Observer):
     def findings(self, findings: Sequence[Finding]) -> None:
         """Warnings and notes of the checks."""
         for finding in findings:
-            notice(finding.what + (f": {finding.why}" if finding.why else ""), level=finding.level)
+            notice(finding.what, level=finding.level)
+            row("why", finding.why)
 
     def notice(self, text: str) -> None:
         """A remark."""

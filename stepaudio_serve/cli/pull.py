@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from ..errors import RefusedError
+from ..finding import Finding
+from ..pull.again import SETTINGS
 from .options import SettingsCommand, settings_flags_for, settings_from
 from .output import document, duration, notice, size
 from .selection import json_flag
@@ -15,8 +18,6 @@ if TYPE_CHECKING:
     from ..lifecycle.fetch import PulledCheckpoint, PulledImage
     from ..settings.options import Settings
     from .progress import PlainObserver
-
-SETTINGS = ("model", "models_dir", "revision", "engine", "engine_image", "image", "runtime")
 
 
 @click.command(
@@ -40,8 +41,10 @@ def command(*, checkpoint_only: bool, image_only: bool, as_json: bool, **flags: 
         raise click.UsageError("--checkpoint-only and --image-only exclude each other")
     settings = settings_from(flags).settings
     with observer_for(attached=False) as observer:
-        image = None if checkpoint_only else _image(settings, observer)
-        checkpoint = None if image_only else _checkpoint(settings, observer)
+        image, checkpoint, failures = _fetch(settings, observer, checkpoint_only, image_only)
+    if failures:
+        _say(image, checkpoint, sys.stderr if as_json else sys.stdout)
+        raise _together(failures)
     if as_json:
         document(
             {
@@ -50,16 +53,42 @@ def command(*, checkpoint_only: bool, image_only: bool, as_json: bool, **flags: 
             }
         )
         return
-    if image is not None:
-        _say_image(image)
-    if checkpoint is not None:
-        _say_checkpoint(checkpoint)
+    _say(image, checkpoint, sys.stdout)
 
 
-def _image(settings: Settings, observer: PlainObserver) -> PulledImage | None:
+def _fetch(
+    settings: Settings, observer: PlainObserver, checkpoint_only: bool, image_only: bool
+) -> tuple[PulledImage | None, PulledCheckpoint | None, list[RefusedError]]:
+    """Image and checkpoint, one whether or not the other can be had."""
+    image, checkpoint, failures = None, None, []
+    if not checkpoint_only:
+        try:
+            image = _image(settings, observer, *(["--image-only"] if image_only else []))
+        except RefusedError as error:
+            failures.append(error)
+            if not image_only:
+                observer.notice(f"{error.what}; going on with the checkpoint")
+    if not image_only:
+        try:
+            checkpoint = _checkpoint(settings, observer, *(["--checkpoint-only"] if checkpoint_only else []))
+        except RefusedError as error:
+            failures.append(error)
+    return image, checkpoint, failures
+
+
+def _together(failures: list[RefusedError]) -> RefusedError:
+    """One error that tells of all."""
+    first = failures[0]
+    if len(failures) == 1:
+        return first
+    findings = [Finding(error.code, "pull", "blocker", error.what, error.why, error.fix) for error in failures]
+    return RefusedError(first.what, why=first.why, fix=first.fix, findings=findings)
+
+
+def _image(settings: Settings, observer: PlainObserver, *asked: str) -> PulledImage | None:
     from ..lifecycle.fetch import pull_image_of
 
-    image = pull_image_of(settings, observer)
+    image = pull_image_of(settings, observer, *asked)
     if image is None:
         what = (
             "a child process" if settings.runtime == "process" else "the rehearsal engine's image is built, not pulled"
@@ -68,23 +97,30 @@ def _image(settings: Settings, observer: PlainObserver) -> PulledImage | None:
     return image
 
 
-def _checkpoint(settings: Settings, observer: PlainObserver) -> PulledCheckpoint | None:
+def _checkpoint(settings: Settings, observer: PlainObserver, *asked: str) -> PulledCheckpoint | None:
     from ..lifecycle.fetch import pull_checkpoint
 
     if settings.engine == "rehearsal":
         notice("no checkpoint to fetch: the rehearsal engine has no model")
         return None
-    return pull_checkpoint(settings, observer)
+    return pull_checkpoint(settings, observer, *asked)
 
 
-def _say_image(image: PulledImage) -> None:
+def _say(image: PulledImage | None, checkpoint: PulledCheckpoint | None, stream: TextIO) -> None:
+    if image is not None:
+        _say_image(image, stream)
+    if checkpoint is not None:
+        _say_checkpoint(checkpoint, stream)
+
+
+def _say_image(image: PulledImage, stream: TextIO) -> None:
     facts = image.facts
     came = f"pulled in {duration(image.seconds)}" if image.pulled else "already here"
     details = [facts.architecture, size(facts.size) if facts.size else "", facts.digest or facts.id]
-    notice(f"image {image.reference}: {came} ({', '.join(filter(None, details))})", level="ok", stream=sys.stdout)
+    notice(f"image {image.reference}: {came} ({', '.join(filter(None, details))})", level="ok", stream=stream)
 
 
-def _say_checkpoint(checkpoint: PulledCheckpoint) -> None:
+def _say_checkpoint(checkpoint: PulledCheckpoint, stream: TextIO) -> None:
     name = checkpoint.repository or str(checkpoint.path)
     checks = {
         "sha256": "what came is checked by SHA-256, the rest by size",
@@ -96,11 +132,11 @@ def _say_checkpoint(checkpoint: PulledCheckpoint) -> None:
         if checkpoint.downloaded
         else "already here"
     )
-    notice(f"checkpoint {name}: {came}, {size(checkpoint.bytes)} in all; {checks}", level="ok", stream=sys.stdout)
-    sys.stdout.write(f"  path      {checkpoint.path}\n")
+    notice(f"checkpoint {name}: {came}, {size(checkpoint.bytes)} in all; {checks}", level="ok", stream=stream)
+    stream.write(f"  path      {checkpoint.path}\n")
     if checkpoint.revision:
-        sys.stdout.write(f"  revision  {checkpoint.revision}\n")
-    sys.stdout.flush()
+        stream.write(f"  revision  {checkpoint.revision}\n")
+    stream.flush()
     if checkpoint.notice:
         notice(checkpoint.notice)
     if checkpoint.left_out:

@@ -92,7 +92,7 @@ def command(
 
 
 def _dry_run(settings: Settings, *, as_json: bool, fetch: bool) -> int:
-    from ..lifecycle.fetch import CURED_BY_FETCHING, can_be_fetched, look_for_missing
+    from ..lifecycle.fetch import CURED_BY_FETCHING, can_be_fetched, look_for_missing, offering_to_fetch
     from ..lifecycle.prepare import existing_deployment, findings_before_start, prepare, refuse
     from .errors import report
     from .plan import plan_document, show_plan
@@ -103,7 +103,10 @@ def _dry_run(settings: Settings, *, as_json: bool, fetch: bool) -> int:
         document(plan_document(prepared.plan, findings))
     else:
         show_plan(prepared.plan)
-    fetch = fetch and can_be_fetched(settings, prepared.facts.checkpoint)
+    fetchable = can_be_fetched(settings, prepared.facts.checkpoint)
+    if fetchable and not fetch:
+        findings = offering_to_fetch(findings)
+    fetch = fetch and fetchable
     findings = tuple(finding for finding in findings if not (fetch and finding.id in CURED_BY_FETCHING))
     try:
         refuse(findings)

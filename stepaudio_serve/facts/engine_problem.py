@@ -27,6 +27,7 @@ EngineProblemKind = Literal[
     "wrong-context",
     "wrong-host",
     "timed-out",
+    "remote",
     "other",
 ]
 
@@ -70,20 +71,37 @@ class Target:
 def engine_problem(error: BaseException | str, target: Target, *, others: Sequence[str] = ()) -> EngineProblem:
     """Tell what a failure to reach the engine means; `others` are addresses where one may answer instead."""
     message = str(error)
+    if urlsplit(target.address).scheme == "ssh":
+        return _remote(target)
     if "PermissionError" in message or "Permission denied" in message:
         return no_permission(target, Membership.of(target.socket))
     answering = next((other for other in others if other != target.address and answers(other)), None)
     if answering is not None:
         return _elsewhere(message, target, answering)
+    return _silent(message, target)
+
+
+def _silent(message: str, target: Target) -> EngineProblem:
     what = f"no container engine answers at {target.named}" if target.named else "no Docker Engine answers"
     if "imed out" in message or "Timeout" in message:
         why = "it accepts connections, but gives no answer in time: the daemon hangs, or is on its way up"
-        return EngineProblem("timed-out", what, why, "docker info   (and try again)")
+        return EngineProblem(
+            "timed-out", what, why, "unset DOCKER_HOST" if target.variable else "docker info   (and try again)"
+        )
     if "FileNotFoundError" in message or "No such file" in message:
         return _no_socket(what, target)
     if "Connection refused" in message or "ConnectionRefused" in message:
         return _down(what, "its socket exists, but nothing listens: the daemon is down", target)
     return EngineProblem("other", what, message.splitlines()[0][:200] if message else "", _start(target))
+
+
+def _remote(target: Target) -> EngineProblem:
+    return EngineProblem(
+        "remote",
+        f"the container engine is on another machine ({target.named})",
+        "its folders and its loopback address are not this machine's: engines over SSH are refused",
+        _start(target),
+    )
 
 
 def no_such_context(name: str) -> EngineProblem:
@@ -98,7 +116,11 @@ def no_such_context(name: str) -> EngineProblem:
 
 def gave_no_answer(within: str) -> EngineProblem:
     """The engine was asked, and a limit of time is over."""
-    return EngineProblem("timed-out", f"the container engine {within}", "the daemon hangs, or is busy", "docker info")
+    address = os.environ.get("DOCKER_HOST", "")
+    what = f"the container engine {within}" + (f" (DOCKER_HOST={address})" if address else "")
+    return EngineProblem(
+        "timed-out", what, "the daemon hangs, or is busy", "unset DOCKER_HOST" if address else "docker info"
+    )
 
 
 def usual_addresses() -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ..errors import SettingsError
 from .facts_file import FactsFile, GpuRecord
 from .gpu import Gpu, GpuProcess, Gpus, MigSlice
-from .host import HostFacts
+from .host import HostFacts, architecture_in_docker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,8 @@ def on_another_machine(facts: Facts, recorded: Mapping[str, Any], *, named: str)
         gpus=_gpus(record, named),
         engine=engine,
         engine_problem=None,
-        architecture=record.architecture or (engine.architecture if engine else facts.architecture),
+        architecture=architecture_in_docker(record.architecture)
+        or (engine.architecture if engine else facts.architecture),
         host=HostFacts(record.memory_total_mib, record.memory_available_mib),
         image=None,
         image_looked_for=False,
@@ -149,7 +150,8 @@ def _engine(record: FactsFile, this_architecture: str) -> EngineFacts | None:
     from .engine import EngineFacts
 
     values = record.engine.model_dump()
-    return EngineFacts(**{**values, "architecture": values["architecture"] or record.architecture or this_architecture})
+    architecture = architecture_in_docker(values["architecture"] or record.architecture or this_architecture)
+    return EngineFacts(**{**values, "architecture": architecture})
 
 
 def _as_written(gpu: Gpu) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from ..checks.deployment import NameUse
 from ..checks.launch import Here, check_launch
 from ..errors import RuntimeUnavailableError
 from ..facts.engine import EngineProblem
+from ..facts.engine_problem import gave_no_answer
 from ..facts.gather import Facts, gather
 from ..facts.looking import Look
 from ..facts.recorded import on_another_machine
 from ..plan.build import make_plan
 from ..runtime.choose import docker_runtime, process_runtime, twin
 from ..runtime.deployment import ForeignError
-from .prepare import look_here
+from .prepare import look_here, pasteable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,19 +65,14 @@ def doctor(settings: Settings, *, machine: tuple[str, Mapping[str, Any]] | None 
     facts = replace(looked, engine_problem=problem or looked.engine_problem)
     plan = make_plan(settings, facts)
     seen = here.answer(lambda within: Here(unseen=f"the container engine {within}"))
-    return Checkup(facts, plan, check_launch(settings, facts, plan, seen))
+    return Checkup(facts, plan, pasteable(check_launch(settings, facts, plan, seen), settings))
 
 
 def _runtime(settings: Settings) -> tuple[Runtime | None, EngineProblem | None]:
     """What would carry the plan out, or why it does not answer."""
     if settings.runtime != "docker":
         return process_runtime(), None
-    late = EngineProblem(
-        "timed-out",
-        f"the container engine gave no answer within {ENGINE_SECONDS:g} s",
-        "its daemon hangs, or its machine is out of reach",
-        "sudo systemctl restart docker",
-    )
+    late = gave_no_answer(f"gave no answer within {ENGINE_SECONDS:g} s")
     look: Look[Runtime | None] = Look(docker_runtime, seconds=ENGINE_SECONDS)
     try:
         runtime = look.answer(lambda _: None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..checks.image import check_platform_of
@@ -12,6 +12,7 @@ from ..facts.checkpoint import find_checkpoint
 from ..facts.checkpoint.sizes import in_words
 from ..facts.engine import look_at_engine, look_at_image
 from ..facts.host import folders
+from ..pull.again import pull_command, repeating
 from ..pull.checkpoint import CheckpointFetch, check_room, check_whole, fetch_checkpoint, look_on_hub
 from ..pull.image import ImageFetch, look_at_source, pull_image
 from ..pull.problems import HubUnreachableError
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from ..facts.checkpoint import Checkpoint
     from ..facts.engine import ImageFacts
+    from ..finding import Finding
     from ..settings.options import Settings
     from .observer import Observer
     from .prepare import Prepared
@@ -119,6 +121,16 @@ def on_disk(settings: Settings) -> Checkpoint:
     )
 
 
+def offering_to_fetch(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """The findings, with `up --yes` beside the fix of those that a fetch makes go away."""
+    return tuple(
+        replace(finding, fix=f"{finding.fix}   (or `up --yes`: fetches it, then starts)")
+        if finding.id in CURED_BY_FETCHING and finding.level == "blocker"
+        else finding
+        for finding in findings
+    )
+
+
 def can_be_fetched(settings: Settings, found: Checkpoint) -> bool:
     """Whether the checkpoint is one of a Hub's, is needed, and is not here or not whole."""
     return settings.engine == "vllm" and found.is_repository and bool(found.problem)
@@ -134,8 +146,9 @@ def look_for_missing(prepared: Prepared, *, checkpoint: bool) -> Missing:
     wanted = None
     image = _missing_image(prepared)
     if checkpoint:
-        wanted = look_on_hub(prepared.settings, prepared.facts.checkpoint, prepared.facts.folders)
-        check_room(wanted)
+        with repeating(pull_command(prepared.settings)):
+            wanted = look_on_hub(prepared.settings, prepared.facts.checkpoint, prepared.facts.folders)
+            check_room(wanted)
     return Missing(wanted, image)
 
 
@@ -147,10 +160,11 @@ def bring_missing(prepared: Prepared, missing: Missing, observer: Observer) -> N
         KeyboardInterrupt: interrupted; what came is kept.
     """
     client = _client(prepared)
-    if missing.image is not None and client is not None:
-        bring_image(client, missing.image.reference, prepared.facts.architecture, observer)
-    if missing.checkpoint is not None:
-        bring_checkpoint(prepared.settings, missing.checkpoint, observer)
+    with repeating(pull_command(prepared.settings)):
+        if missing.image is not None and client is not None:
+            bring_image(client, missing.image.reference, prepared.facts.architecture, observer)
+        if missing.checkpoint is not None:
+            bring_checkpoint(prepared.settings, missing.checkpoint, observer)
 
 
 def _missing_image(prepared: Prepared) -> ImageFetch | None:
@@ -172,8 +186,10 @@ def _client(prepared: Prepared) -> DockerClient | None:
     return runtime.client if isinstance(runtime, DockerRuntime) else None
 
 
-def pull_checkpoint(settings: Settings, observer: Observer) -> PulledCheckpoint:
+def pull_checkpoint(settings: Settings, observer: Observer, *asked: str) -> PulledCheckpoint:
     """Bring the checkpoint as the Hub has it now; a folder of the user's own is only looked at.
+
+    `asked`: what else the user said to `pull`, for fixes that repeat it.
 
     Raises:
         RefusedError: it cannot be had, or what is there is damaged.
@@ -183,13 +199,14 @@ def pull_checkpoint(settings: Settings, observer: Observer) -> PulledCheckpoint:
     if not found.is_repository:
         check_whole(found)
         return _here(found, "it is a folder: looked at, nothing to fetch")
-    try:
-        fetch = look_on_hub(settings, found, folders())
-    except HubUnreachableError as error:
-        if found.problem:
-            raise
-        return _here(found, f"not compared with the Hub: {error.what}")
-    return bring_checkpoint(settings, fetch, observer)
+    with repeating(pull_command(settings, *asked)):
+        try:
+            fetch = look_on_hub(settings, found, folders())
+        except HubUnreachableError as error:
+            if found.problem:
+                raise
+            return _here(found, f"not compared with the Hub: {error.what}")
+        return bring_checkpoint(settings, fetch, observer)
 
 
 def bring_checkpoint(settings: Settings, fetch: CheckpointFetch, observer: Observer) -> PulledCheckpoint:
@@ -262,8 +279,10 @@ def bring_image(client: DockerClient, reference: str, architecture: str, observe
     return PulledImage(reference, found, pulled=True, seconds=time.monotonic() - began)
 
 
-def pull_image_of(settings: Settings, observer: Observer) -> PulledImage | None:
+def pull_image_of(settings: Settings, observer: Observer, *asked: str) -> PulledImage | None:
     """Pull the image of these settings unless it is here; None where they need none.
+
+    `asked`: as for `pull_checkpoint`.
 
     Raises:
         RuntimeUnavailableError: no container engine answers.
@@ -280,7 +299,8 @@ def pull_image_of(settings: Settings, observer: Observer) -> PulledImage | None:
         return PulledImage(reference, here, pulled=False)
     source = look_at_source(reference, architecture)
     observer.notice(source.in_words())
-    return bring_image(client, reference, architecture, observer)
+    with repeating(pull_command(settings, *asked)):
+        return bring_image(client, reference, architecture, observer)
 
 
 def _here(found: Checkpoint, notice: str) -> PulledCheckpoint:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..checks.address import PortUse
@@ -17,6 +17,7 @@ from ..facts.host import port_holder
 from ..plan.build import make_plan
 from ..runtime.choose import docker_runtime, process_runtime, twin
 from ..runtime.deployment import ForeignError, find_settled
+from .pasteable import up_command
 
 if TYPE_CHECKING:
     from ..facts.host import PortHolder
@@ -76,7 +77,16 @@ def existing_deployment(prepared: Prepared) -> Deployment | None:
 def findings_before_start(prepared: Prepared, *, replacing: Deployment | None) -> tuple[Finding, ...]:
     """All findings of the checks; a port held by the deployment that is being replaced is free."""
     here = look_here(prepared.settings, prepared.runtime, replacing)
-    return check_launch(prepared.settings, prepared.facts, prepared.plan, here)
+    return pasteable(check_launch(prepared.settings, prepared.facts, prepared.plan, here), prepared.settings)
+
+
+def pasteable(findings: tuple[Finding, ...], settings: Settings) -> tuple[Finding, ...]:
+    """With the settings at hand in the fix that starts anew, which would start others without them."""
+    again = up_command(settings.to_label(), "--replace")
+    return tuple(
+        replace(finding, fix=again) if finding.fix.startswith("stepaudio-serve up --replace") else finding
+        for finding in findings
+    )
 
 
 def look_here(settings: Settings, runtime: Runtime | None, existing: Deployment | None) -> Here:

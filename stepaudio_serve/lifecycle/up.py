@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from ..errors import PlanDiffersError, RefusedError
 from ..plan.difference import Difference, differences
+from ..pull.again import pull_command
 from ..runtime.deployment import NameTakenError
 from ..runtime.files import key_changed, remove_files, write_files, write_key
 from ..startup.interrupt import interruption_deferred
-from .fetch import CURED_BY_FETCHING, bring_missing, can_be_fetched, look_for_missing
+from .fetch import CURED_BY_FETCHING, bring_missing, can_be_fetched, look_for_missing, offering_to_fetch
 from .hand_over import Launched
 from .observer import Observer
 from .pasteable import up_command
@@ -21,6 +22,7 @@ from .status import status_of
 from .trusted_code import remember_code
 
 if TYPE_CHECKING:
+    from ..finding import Finding
     from ..runtime.deployment import Deployment
     from ..settings.options import Settings
 
@@ -58,6 +60,7 @@ def up(
     began = time.monotonic()
     prepared = prepare(settings.model_copy(update={"restart": "no"}) if attached else settings)
     observer.planned(prepared.plan)
+    told: set[Finding] = set()
     for _ in range(ATTEMPTS):
         with suppress(NameTakenError):
             existing = existing_deployment(prepared)
@@ -67,9 +70,10 @@ def up(
                     return _join(prepared, existing, wait, observer, began)
                 if not replace_existing:
                     raise _differs(prepared, changed, attached=attached)
-            if _fetch(prepared, existing, observer, checkpoint=fetch):
-                prepared = prepare(prepared.settings)  # the plan is another with the checkpoint there
-                observer.planned(prepared.plan)
+            if _fetch(prepared, existing, observer, told, checkpoint=fetch):
+                before, prepared = prepared.plan, prepare(prepared.settings)  # what came is looked at, too
+                if prepared.plan.hash != before.hash:
+                    observer.planned(prepared.plan)
                 continue
             remember_code(prepared.settings, prepared.facts, observer)
             _make_room(prepared, existing, observer)
@@ -82,24 +86,34 @@ def up(
     )
 
 
-def _fetch(prepared: Prepared, existing: Deployment | None, observer: Observer, *, checkpoint: bool) -> bool:
-    """Check, then fetch what is missing; whether a checkpoint came, which changes the plan."""
+def _fetch(
+    prepared: Prepared, existing: Deployment | None, observer: Observer, told: set[Finding], *, checkpoint: bool
+) -> bool:
+    """Check, then fetch what is missing; whether anything came, which is to be checked in its turn.
+
+    What is not ok is said once: `told` grows by it.
+    """
     findings = findings_before_start(prepared, replacing=existing)
     if any(finding.id == "port-taken" for finding in findings) and existing is None and existing_deployment(prepared):
         raise NameTakenError("somebody else started it just now")
-    fetchable = checkpoint and can_be_fetched(prepared.settings, prepared.facts.checkpoint)
+    fetchable = can_be_fetched(prepared.settings, prepared.facts.checkpoint)
+    if fetchable and not checkpoint:
+        refuse(offering_to_fetch(findings))
+    fetchable = checkpoint and fetchable
     refuse(tuple(finding for finding in findings if not (fetchable and finding.id in CURED_BY_FETCHING)))
     missing = look_for_missing(prepared, checkpoint=fetchable)
     if not fetchable:
-        observer.findings([finding for finding in findings if finding.level != "ok"])
+        new = [finding for finding in findings if finding.level != "ok" and finding not in told]
+        told.update(new)
+        observer.findings(new)
     if missing and not observer.may_fetch(missing):
         raise RefusedError(
             "nothing was fetched, and nothing started",
             why="the answer was no",
-            fix="stepaudio-serve pull   (fetches without starting)",
+            fix=f"{pull_command(prepared.settings)}   (fetches without starting)",
         )
     bring_missing(prepared, missing, observer)
-    return missing.checkpoint is not None
+    return bool(missing)
 
 
 def _make_room(prepared: Prepared, existing: Deployment | None, observer: Observer) -> None:

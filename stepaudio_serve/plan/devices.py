@@ -27,21 +27,20 @@ def devices_for(settings: Settings, gpus: Gpus) -> tuple[Device, ...]:
     """The devices that the engine will see, in the order of their indices; none where none is asked for or known."""
     if settings.gpus == "none":
         return ()
-    every = [device for gpu in gpus.found for device in _devices(gpu, whole=settings.gpus == "all")]
     if settings.gpus == "all":
-        return tuple(every)
+        return tuple(device for gpu in gpus.found for device in _devices(gpu))
     names = {name: device for gpu in gpus.found for name, device in _named(gpu)}
     return tuple(names[name] for name in settings.gpu_ids if name in names)
 
 
-def _devices(gpu: Gpu, *, whole: bool) -> tuple[Device, ...]:
-    """A GPU in MIG mode gives a program its first slice only, however many it has."""
-    return tuple(_slice(gpu, item) for item in gpu.slices[:1]) if gpu.mig and whole else (_gpu(gpu),)
+def _devices(gpu: Gpu) -> tuple[Device, ...]:
+    """A GPU in MIG mode gives a program its first slice only, however many it has, and nothing where it has none."""
+    return tuple(_slice(gpu, item) for item in gpu.slices[:1]) if gpu.mig else (_gpu(gpu),)
 
 
 def _named(gpu: Gpu) -> list[tuple[str, Device]]:
     slices = [(name, _slice(gpu, item)) for item in gpu.slices for name in (item.id, item.uuid)]
-    return [(str(gpu.index), _gpu(gpu)), (gpu.uuid, _gpu(gpu)), *slices]
+    return [*((name, device) for device in _devices(gpu) for name in (str(gpu.index), gpu.uuid)), *slices]
 
 
 def _gpu(gpu: Gpu) -> Device:

@@ -15,7 +15,7 @@ from .devices import devices_for
 from .memory.figures import CLIP_TOKENS, SMALLEST_STEP
 from .memory.share import usable_gib
 from .sizing import SHORTEST_USEFUL, choose_sizes, reliable_context
-from .split import alike, divides, is_slice, valid_sizes
+from .split import alike, divides, is_slice, sharing, valid_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,7 +71,7 @@ def is_startable(settings: Settings, sizes: Sizes, checkpoint: Checkpoint) -> bo
     if text is None or not sizes.memory.fits or is_busy(sizes.devices, settings.gpu_memory_utilization):
         return False
     within = not text.max_positions or sizes.max_model_len <= text.max_positions
-    return within and divides(text, sizes.tensor_parallel_size) and sizes.tensor_parallel_size <= len(sizes.devices)
+    return within and divides(text, sizes.tensor_parallel_size) and sizes.tensor_parallel_size <= sharing(sizes.devices)
 
 
 def is_busy(devices: Sequence[Device], utilization: float) -> bool:
@@ -95,7 +95,7 @@ def _corrected(settings: Settings, machine: _Machine) -> Settings:
     if text.max_positions and settings.max_model_len != "auto" and settings.max_model_len > text.max_positions:
         changes["max_model_len"] = text.max_positions
     split = settings.tensor_parallel_size
-    most = len(devices_for(settings, machine.gpus))
+    most = sharing(devices_for(settings, machine.gpus))
     if split != "auto" and (split > most or not divides(text, split)):
         changes["tensor_parallel_size"] = valid_sizes(text, min(split, most))[-1]
     return settings.model_copy(update=changes)

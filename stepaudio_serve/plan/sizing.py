@@ -5,7 +5,7 @@ In this order: the most usable context, then the most full contexts at once. Eac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from .memory.engine_args import read_engine_args
 from .memory.figures import ANSWER_TOKENS, CLIP_TOKENS, MARGIN, SMALLEST_STEP
 from .memory.share import default_step, encoder_gib, share_of, usable_gib
 from .sizing_notes import context_note, split_note, step_note
-from .split import alike, valid_sizes
+from .split import alike, sharing, valid_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,10 +94,12 @@ def choose_sizes(settings: Settings, checkpoint: Checkpoint, gpus: Gpus) -> Size
 
 
 def _known(settings: Settings, checkpoint: Checkpoint, devices: Sequence[Device]) -> bool:
-    """Whether there is all that the sum needs, of every GPU that was chosen."""
+    """Whether there is all that the sum needs, of every GPU that was chosen, and as many as the model is split over."""
     shape = checkpoint.text is not None and checkpoint.weights is not None
     every = not settings.gpu_ids or len(devices) == len(settings.gpu_ids)
-    return shape and every and usable_gib(devices) is not None and not read_engine_args(settings.engine_args).beyond
+    there = settings.tensor_parallel_size == "auto" or settings.tensor_parallel_size <= sharing(devices)
+    known = shape and every and usable_gib(devices) is not None
+    return known and there and not read_engine_args(settings.engine_args).beyond
 
 
 def steps(settings: Settings, devices: Sequence[Device]) -> tuple[int, ...]:
@@ -183,8 +185,13 @@ def _without_facts(settings: Settings, checkpoint: Checkpoint, gpus: Gpus, devic
     memory = MemoryBudget()
     notes: tuple[Note, ...] = ()
     if settings.engine == "vllm":
-        absence = gpus.absence
-        memory = estimate(settings, checkpoint, devices, absence=absence, max_model_len=context, tensor_parallel=split)
+        absence = "no GPU was asked for" if settings.gpus == "none" else gpus.absence
+        short = 0 < sharing(devices) < split
+        if short:
+            absence = f"it is split over {split} GPUs, and {sharing(devices)} will be there"
+        counted = () if short else devices
+        memory = estimate(settings, checkpoint, counted, absence=absence, max_model_len=context, tensor_parallel=split)
+        memory = replace(memory, fits=False) if short else memory
         notes = (context_note(context, None),) if settings.max_model_len == "auto" else ()
     step = settings.max_num_batched_tokens
     return Sizes(split, context, None if step == "auto" else step, memory, devices, notes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .memory.figures import ANSWER_TOKENS
 from .plan import Note
 from .split import alike, is_slice
 
@@ -26,6 +27,8 @@ def split_note(settings: Settings, devices: Sequence[Device], options: Sequence[
             f"they differ ({', '.join(dict.fromkeys(device.name for device in devices))}), and the model is split "
             "over GPUs of one kind only; sizes are those of the smallest: --gpus chooses"
         )
+    elif not chosen.tokens:
+        why = "over no number of them does it leave room for a context"
     elif size == len(devices):
         why = f"together they hold {_contexts(chosen)}"
     elif settings.gpus == "all" and size < options[-1].tensor_parallel:
@@ -65,7 +68,10 @@ def context_note(max_model_len: int, tokens: int | None, positions: int = 0) -> 
     if tokens is None:
         return Note("max-model-len-auto", what, "the default: how much memory there is for more is not known")
     if max_model_len > tokens:
-        why = f"the KV cache holds {tokens:,} tokens; less than an answer beside one clip is no use"
+        why = (
+            f"the KV cache holds {tokens:,} tokens, but auto goes no lower: less than an answer of {ANSWER_TOKENS:,} "
+            "tokens beside one clip of audio is no use"
+        )
     elif max_model_len >= positions > 0:
         why = "the model was made for no longer context"
     else:

@@ -27,6 +27,11 @@ def alike(devices: Sequence[Device]) -> bool:
     return len(devices) <= 1 or (len(kinds) == 1 and not any(is_slice(device) for device in devices))
 
 
+def sharing(devices: Sequence[Device]) -> int:
+    """How many of them one model can be split over at most: a program sees one MIG slice only."""
+    return 1 if any(is_slice(device) for device in devices) else len(devices)
+
+
 def is_slice(device: Device) -> bool:
     """Whether it is a slice of a GPU in MIG mode, by its id (`0:1`)."""
     return ":" in device.id

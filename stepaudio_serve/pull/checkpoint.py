@@ -129,12 +129,12 @@ def fetch_checkpoint(fetch: CheckpointFetch, *, on_bytes: Callable[[int, int], N
     try:
         if fetch.jobs:
             transfer.run()
-        fetch.place.finish()
+        finished = fetch.place.finish()
     except OSError as error:
         if error.errno is None:  # ours, which are OSErrors by name only
             raise
         raise of_disk(error, fetch.place.folder) from error
-    return Fetched(transfer.received, time.monotonic() - began, tuple(transfer.put_aside))
+    return Fetched(transfer.received, time.monotonic() - began, (*transfer.put_aside, *finished))
 
 
 def check_whole(checkpoint: Checkpoint) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +19,27 @@ if TYPE_CHECKING:
 
     from ..facts.engine import ImageFacts
 
+_NO_CONNECTION = (
+    (r"proxyconnect", "the container engine's proxy does not answer"),
+    (r"no such host|name resolution|server misbehaving", "its name cannot be resolved: no network, or no DNS"),
+    (r"connection refused", "the connection was refused"),
+    (r"i/o timeout|Client\.Timeout|context deadline exceeded|request canceled", "it did not answer in time"),
+    (r"network is unreachable|no route to host", "no network leads there"),
+)
+"""What Docker Engine (Go's net package) says of a registry that it cannot reach, and what it means."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFetch:
-    """An image that is to be pulled; `size` in bytes as it is fetched (compressed), None where it is not known."""
+    """An image that is to be pulled; `size` in bytes as it is fetched (compressed), None where `unknown` says why."""
 
     reference: str
     size: int | None
+    unknown: str = "its registry does not tell us its size"
 
     def in_words(self) -> str:
         """What is to come, and that its size is not known where it is not."""
-        known = f"{in_words(self.size)} to fetch" if self.size is not None else "its registry does not tell us its size"
+        known = f"{in_words(self.size)} to fetch" if self.size is not None else self.unknown
         return f"image {self.reference}: {known}"
 
 
@@ -38,7 +49,10 @@ def look_at_source(reference: str, architecture: str) -> ImageFetch:
     Raises:
         RefusedError: it exists, and not for this processor.
     """
-    told = look_in_registry(reference, architecture)
+    try:
+        told = look_in_registry(reference, architecture)
+    except ConnectionError as error:
+        return ImageFetch(reference, None, f"how large it is is not known; its registry cannot be reached: {error}")
     if told is None:
         return ImageFetch(reference, None)
     platform = f"linux/{architecture}"
@@ -66,21 +80,29 @@ def pull_image(client: DockerClient, reference: str, *, on_event: Callable[[Mapp
     try:
         for event in client.api.pull(repository, tag=tag or "latest", stream=True, decode=True):
             if "error" in event:
-                raise _cannot_have(reference, str(event["error"]))
+                raise cannot_have(reference, str(event["error"]))
             on_event(event)
     except APIError as error:
-        raise _cannot_have(reference, str(error.explanation or error)) from error
+        raise cannot_have(reference, str(error.explanation or error)) from error
     found = look_at_image(client, reference)
     if found is None:
-        raise _cannot_have(reference, "the engine pulled it without an error, and does not have it")
+        raise cannot_have(reference, "the engine pulled it without an error, and does not have it")
     return found
 
 
-def _cannot_have(reference: str, message: str) -> RefusedError:
+def cannot_have(reference: str, message: str) -> RefusedError:
+    """Why the engine's `message` says that it cannot have the image, in words."""
     known = diagnose([message])
     what = f"the image {reference} is not here and cannot be pulled"
     if reference.startswith("stepaudio-serve/rehearsal"):
         return RefusedError(what, why=message, fix="make rehearsal-image   (or --runtime process, without an image)")
+    for words, why in _NO_CONNECTION:
+        if re.search(words, message):
+            return RefusedError(
+                what,
+                why=f"its registry cannot be reached: {why}; layers that are whole are kept",
+                fix=f"stepaudio-serve pull --image {reference}   (later; or from a file: docker load -i FILE)",
+            )
     if known:
         return RefusedError(what, why=f"{known[0].cause} ({message})", fix=known[0].fix)
     return RefusedError(what, why=message, fix=f"docker pull {reference}")

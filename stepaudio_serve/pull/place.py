@@ -7,11 +7,14 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from ..facts.checkpoint.safetensors import read_shard
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .hub import HubFile, Listing
 
+_WEIGHTS = ".safetensors"
 BLOCK = 2**20
 """Bytes that are read at once."""
 
@@ -39,8 +42,8 @@ class Place(Protocol):
     def place(self, file: HubFile) -> Path | None:
         """Give a whole partial its target's name; where an older file of the user's was put aside, if one was."""
 
-    def finish(self) -> None:
-        """All files are there: make them the checkpoint."""
+    def finish(self) -> tuple[Path, ...]:
+        """All files are there: make them the checkpoint; where files of the user's were put aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,20 +80,23 @@ class CachePlace:
 
     def has(self, file: HubFile) -> bool:
         """A blob's name is its digest; on a disk without links the snapshot itself holds the file."""
-        return file.size in {size_of(self.target(file)), size_of(self.folder / file.name)}
+        return any(_is_sound(path, file) for path in (self.target(file), self.folder / file.name))
 
     def place(self, file: HubFile) -> Path | None:
         """A blob takes nobody's place."""
         self.partial(file).replace(self.target(file))
         return None
 
-    def finish(self) -> None:
-        """Link the snapshot, and note which commit the revision is."""
+    def finish(self) -> tuple[Path, ...]:
+        """Link the snapshot, and note which commit the revision is; a file that stood in a link's place is kept."""
+        put_aside = []
         for file in self.listing.files:
             link, blob = self.folder / file.name, self.target(file)
             link.parent.mkdir(parents=True, exist_ok=True)
-            if size_of(link) == file.size:
+            if _is_sound(link, file):
                 continue
+            if link.exists() and not link.is_symlink():
+                put_aside.append(link.rename(_free_name(link)))
             link.unlink(missing_ok=True)
             try:
                 link.symlink_to(os.path.relpath(blob, link.parent))
@@ -100,6 +106,7 @@ class CachePlace:
             reference = self._repository / "refs" / self.listing.revision
             reference.parent.mkdir(parents=True, exist_ok=True)
             reference.write_text(self.listing.commit, "ascii")
+        return tuple(put_aside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +134,7 @@ class FolderPlace:
         """A large file without a note of its version is known by its size only."""
         from huggingface_hub._local_folder import read_download_metadata
 
-        if size_of(self.target(file)) != file.size:
+        if not _is_sound(self.target(file), file):
             return False
         noted = read_download_metadata(self.folder, file.name)
         if noted is not None:
@@ -135,20 +142,21 @@ class FolderPlace:
         return file.is_large or digest_of(self.target(file), file) == file.digest
 
     def place(self, file: HubFile) -> Path | None:
-        """A small file that differs may be the user's own work and is put aside; damaged weights are replaced."""
+        """What differs may be the user's own work, or another checkpoint, and is put aside; only damage is replaced."""
         from huggingface_hub._local_folder import write_download_metadata
 
         target = self.target(file)
         target.parent.mkdir(parents=True, exist_ok=True)
-        aside = _free_name(target) if target.exists() and not file.is_large else None
+        aside = _free_name(target) if target.exists() and not _is_damaged(target) else None
         if aside is not None:
             target.rename(aside)
         self.partial(file).replace(target)
         write_download_metadata(self.folder, file.name, self.listing.commit, file.digest)
         return aside
 
-    def finish(self) -> None:
+    def finish(self) -> tuple[Path, ...]:
         """Nothing is left to do."""
+        return ()
 
 
 def size_of(path: Path) -> int | None:
@@ -157,6 +165,16 @@ def size_of(path: Path) -> int | None:
         return path.stat().st_size
     except OSError:
         return None
+
+
+def _is_sound(path: Path, file: HubFile) -> bool:
+    """Whether a file of the listed size is there, and its header is one where weights are meant."""
+    return size_of(path) == file.size and not (file.name.endswith(_WEIGHTS) and read_shard(path).fault)
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether these are weights that nobody can read."""
+    return path.name.endswith(_WEIGHTS) and read_shard(path).fault is not None
 
 
 def new_hash(file: HubFile) -> hashlib._Hash:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 import shlex
 from typing import TYPE_CHECKING
@@ -28,6 +29,9 @@ def of_answer(
 ) -> RefusedError:
     """An HTTP answer that is not the wanted one; `file` is what was asked for, empty for the list of all."""
     code, said = headers.get("x-error-code", ""), redact(headers.get("x-error-message", ""))
+    sent = _token_sent()
+    if status == 401 and sent and (code == "GatedRepo" or not code or "Invalid credentials" in said):
+        return _wrong_token(file or repository, sent)
     if code == "GatedRepo":
         return _gated(repository, status)
     if code in {"RevisionNotFound", "RepoNotFound"} or (status == 404 and not file):
@@ -35,7 +39,7 @@ def of_answer(
     if status in {401, 403}:
         return RefusedError(
             f"the Hub does not give {file or repository} to this user ({status})",
-            why=said or "the token (HF_TOKEN, or of `hf auth login`) is not accepted, or there is none",
+            why=said or (f"it knows the user by {sent}, who has no right to it" if sent else "no token was sent"),
             fix="hf auth login   (or set HF_TOKEN)",
         )
     if status == 404:
@@ -57,22 +61,31 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 def of_connection(repository: str, error: Exception) -> HubUnreachableError:
     """No connection, or one that ended too often."""
-    text = redact(str(error))
-    if any(words in text for words in ("Name or service not known", "name resolution", "nodename nor servname")):
-        why = "its name cannot be resolved: no network, or no DNS"
-    elif "refused" in text:
-        why = "the connection was refused"
-    elif "CERTIFICATE" in text:
-        why = f"its certificate is not trusted ({text}); behind a proxy of your own: SSL_CERT_FILE"
-    elif "Timeout" in type(error).__name__:
-        why = "it did not answer in time"
-    else:
-        why = text or type(error).__name__
+    if type(error).__name__ in {"UnsupportedProtocol", "InvalidURL"}:
+        return HubUnreachableError(
+            f"HF_ENDPOINT={_endpoint()} is no address of a Hub",
+            why="an address begins with https:// or http://, and a host follows",
+            fix="unset HF_ENDPOINT   (or a mirror: HF_ENDPOINT=https://MIRROR)",
+        )
     return HubUnreachableError(
         f"the Hub at {_endpoint()} cannot be reached",
-        why=f"{why}; {KEPT}",
+        why=f"{reason(error)}; {KEPT}",
         fix=f"stepaudio-serve pull --model {repository}   (a mirror: HF_ENDPOINT=https://MIRROR)",
     )
+
+
+def reason(error: Exception) -> str:
+    """Why there is no connection, in words."""
+    text = redact(str(error))
+    if any(words in text for words in ("Name or service not known", "name resolution", "nodename nor servname")):
+        return "its name cannot be resolved: no network, or no DNS"
+    if "refused" in text:
+        return "the connection was refused"
+    if "CERTIFICATE" in text:
+        return f"its certificate is not trusted ({text}); behind a proxy of your own: SSL_CERT_FILE"
+    if "Timeout" in type(error).__name__:
+        return "it did not answer in time"
+    return text or type(error).__name__
 
 
 def of_disk(error: OSError, path: Path) -> RefusedError:
@@ -96,13 +109,34 @@ def _gated(repository: str, status: int) -> RefusedError:
     if status == 401:
         return RefusedError(
             f"{repository} is gated: the Hub wants to know who asks",
-            why="no token was sent, or the Hub does not know it",
+            why="no token was sent",
             fix="hf auth login   (or set HF_TOKEN)",
         )
     return RefusedError(
         f"{repository} is gated, and this user has no access yet",
         why="its authors give access on the repository's page",
         fix=_page(repository),
+    )
+
+
+def _token_sent() -> str:
+    """Where the token came from that the Hub got; empty where it got none."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public, but typed as private
+
+    if "authorization" not in build_hf_headers():
+        return ""
+    named = (name for name in ("HF_OIDC_RESOURCE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") if os.environ.get(name))
+    return f"the token of {next(named, constants.HF_TOKEN_PATH)}"
+
+
+def _wrong_token(wanted: str, sent: str) -> RefusedError:
+    variable = sent.rpartition(" ")[2]
+    first = f"unset {variable}; " if variable in os.environ else ""
+    return RefusedError(
+        f"the Hub does not accept {sent} (401)",
+        why=f"it was sent with the request for {wanted}; it may have expired, or been cut when it was copied",
+        fix=f"{first}hf auth login   (what is public needs no token)",
     )
 
 

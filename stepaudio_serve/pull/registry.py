@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .problems import reason
+
 if TYPE_CHECKING:
     import httpx
 
@@ -46,7 +48,11 @@ class RegistryImage:
 
 
 def look_in_registry(reference: str, architecture: str) -> RegistryImage | None:
-    """Ask the registry of `reference` for its image for linux on this processor; None where it does not tell."""
+    """Ask the registry of `reference` for its image for linux on this processor; None where it does not tell.
+
+    Raises:
+        ConnectionError: it cannot be reached from here, with why.
+    """
     import httpx
 
     base, tag = _address(reference)
@@ -54,6 +60,8 @@ def look_in_registry(reference: str, architecture: str) -> RegistryImage | None:
     with httpx.Client(base_url=base, timeout=SECONDS, follow_redirects=True, trust_env=proxied) as client:
         try:
             return _Asked(client).image(tag, architecture)
+        except httpx.TransportError as error:
+            raise ConnectionError(reason(error)) from error
         except (httpx.HTTPError, httpx.InvalidURL, KeyError, TypeError, ValueError):
             return None
 

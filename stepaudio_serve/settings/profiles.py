@@ -30,6 +30,11 @@ class SeenGpu(Protocol):
         """Its memory, None where it is not known."""
         ...
 
+    @property
+    def mig(self) -> bool:
+        """Whether it is in MIG mode: then programs compute on slices of it only."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:
@@ -98,10 +103,14 @@ def best_match(gpus: Sequence[SeenGpu]) -> str | None:
 
 
 def _is_for(profile: Profile, gpus: Sequence[SeenGpu]) -> bool:
-    """Laptops have GPUs whose names begin like those of larger cards: so the size counts too."""
+    """Laptops have GPUs whose names begin like those of larger cards: so the size counts too.
+
+    No profile is made for slices of a GPU in MIG mode.
+    """
     made_for = profile.machine.get("gpus", ())
     return len(made_for) == len(gpus) and all(
-        gpu.name.startswith(profile.card)
+        not gpu.mig
+        and gpu.name.startswith(profile.card)
         and abs((gpu.memory_total_mib or 0) - card["memory_total_mib"]) <= card["memory_total_mib"] * SIZE_TOLERANCE
         for gpu, card in zip(gpus, made_for, strict=True)
     )

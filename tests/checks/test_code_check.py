@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from support.findings import MACHINE, R1, blocker, found_in, levels, with_checkpoint
 
+from stepaudio_serve.errors import RefusedError
 from stepaudio_serve.facts.checkpoint import CodeFile
 from stepaudio_serve.facts.host import Folders
 from stepaudio_serve.facts.trusted_code import record_path, trusted_code
@@ -74,8 +75,9 @@ def test_the_first_pinned_start_records_and_says_so(machine: Facts) -> None:
         ((CODE[0], CodeFile("modeling.py", "c" * 64)), ["modeling.py has changed", "b" * 64, "c" * 64]),
         ((*CODE, CodeFile("extra.py", "d" * 64)), ["extra.py is new", "d" * 64]),
         (CODE[:1], ["modeling.py is gone", "b" * 64]),
+        ((CODE[0], CodeFile("modeling.py", "")), ["modeling.py is gone", "b" * 64]),
     ],
-    ids=["changed", "new", "gone"],
+    ids=["changed", "new", "gone", "named-and-gone"],
 )
 def test_code_that_is_not_as_recorded_is_refused_with_both_hashes(
     machine: Facts, code: tuple[CodeFile, ...], words: list[str]
@@ -90,7 +92,8 @@ def test_code_that_is_not_as_recorded_is_refused_with_both_hashes(
 def test_a_record_is_never_written_over(machine: Facts) -> None:
     remember_code(PINNED, machine, Observer())
     changed = replace(machine, checkpoint=replace(machine.checkpoint, code=CODE[:1]))
-    remember_code(PINNED, changed, Observer())
+    with pytest.raises(RefusedError, match="other code"):
+        remember_code(PINNED, changed, Observer())
     record = json.loads(record_path(machine.folders.state, machine.checkpoint).read_text())
     assert record["files"].keys() == {"configuration.py", "modeling.py"}
 
@@ -98,7 +101,10 @@ def test_a_record_is_never_written_over(machine: Facts) -> None:
 def test_a_damaged_record_trusts_nothing(machine: Facts) -> None:
     remember_code(PINNED, machine, Observer())
     record_path(machine.folders.state, machine.checkpoint).write_text("{")
-    assert blocker(again(machine), trust_remote_code="pinned").id == "code-changed"
+    finding = blocker(again(machine), trust_remote_code="pinned")
+    assert finding.id == "code-changed"
+    assert "cannot be read" in finding.what
+    assert finding.fix.startswith("rm ")
 
 
 def test_nothing_is_recorded_unless_it_is_pinned(machine: Facts) -> None:

@@ -93,6 +93,8 @@ def test_a_checkpoint_of_known_size_needs_room(free: int, level: str) -> None:
 def test_an_image_of_unknown_size_is_warned_of_where_little_is_free() -> None:
     small = engine(storage="/var/lib/docker", storage_free=9 * GB)
     assert found_in(replace(MACHINE, engine=small, image_looked_for=True))["disk-images"].level == "warning"
+    large = replace(small, storage_free=900 * GB)
+    assert found_in(replace(MACHINE, engine=large, image_looked_for=True))["disk-images"].level == "note"
     here = ImageFacts("sha256:1", "amd64", ())
     assert found_in(replace(MACHINE, engine=small, image=here, image_looked_for=True))["disk-images"].level == "ok"
 

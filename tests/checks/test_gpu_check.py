@@ -112,6 +112,16 @@ def test_a_split_over_more_gpus_than_will_be_there_is_refused() -> None:
     assert found_in(facts(96, 96), gpus="1", tensor_parallel_size=2)["too-few-gpus"].fix == "--tensor-parallel-size 1"
 
 
+@pytest.mark.parametrize(("gpus", "asked", "fix"), [(1, 3, "1"), (3, 5, "2")])
+def test_a_split_that_cannot_be_is_refused_once_with_a_number_for_gpus_and_heads(
+    gpus: int, asked: int, fix: str
+) -> None:
+    found = levels(facts(*[31.36] * gpus, checkpoint=R1), tensor_parallel_size=asked)
+    assert [name for name, level in found.items() if level == "blocker"] == ["too-few-gpus"]
+    told = found_in(facts(*[31.36] * gpus, checkpoint=R1), tensor_parallel_size=asked)["too-few-gpus"]
+    assert told.fix == f"--tensor-parallel-size {fix}"
+
+
 # ---- into a container
 
 

@@ -94,6 +94,13 @@ def test_native_fp4_needs_a_driver_with_cuda_12_8(gpus: dict[str, str]) -> None:
     assert refused.level == "blocker"
     assert "12.8" in refused.why
     assert "driver-too-old" not in hardware(on("h100", **gpus))
+    assert "quantization" not in hardware(on("rtx-5090", **gpus))
+
+
+def test_what_an_image_that_is_not_here_asks_of_the_driver_is_not_known() -> None:
+    note = hardware(on("rtx-4090", driver_version="470.57", cuda_version="11.4"))["driver-unclear"]
+    assert note.level == "note"
+    assert "470.57 (CUDA 11.4)" in note.what
 
 
 def test_what_the_present_image_asks_of_the_driver_is_checked() -> None:

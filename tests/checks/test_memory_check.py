@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 NVFP4 = replace(R1, weights=Weights(split=20_803_747_840, whole=1_314_000_000))
 
+R1_BF16 = replace(R1, weights=Weights(split=65_661_829_120, whole=1_314_000_000))
+
 
 def card(name: str) -> Facts:
     return machine(name, checkpoint=NVFP4)
@@ -71,8 +73,36 @@ def test_what_does_not_fit_says_needed_and_usable_and_what_would() -> None:
 def test_a_24_gb_card_is_told_which_machine_would_do() -> None:
     found = checked(card("rtx-4090"))["memory"]
     assert found.level == "blocker"
-    assert "no setting changes that" in found.why
+    assert "no setting that leaves room for an answer of 4,096 tokens beside a clip (4,608 in all)" in found.why
+    assert "with tensor_parallel_size" not in found.why
     assert found.fix == "stepaudio-serve plan --for rtx-5090"
+
+
+def test_several_cards_that_are_too_small_are_told_the_split_that_the_figure_is_for() -> None:
+    found = checked(facts(12.0, 12.0, checkpoint=R1_BF16))["memory"]
+    assert found.what == "the model does not fit"
+    assert "GiB on each GPU with tensor_parallel_size " in found.why
+
+
+def test_an_automatic_context_that_does_not_fit_is_told_where_auto_ends() -> None:
+    found = checked(card("rtx-4090"), gpu_memory_utilization=0.97, max_model_len="auto")["memory"]
+    assert "one context of 4,608 tokens" in found.why
+    assert "auto goes no lower" in found.why
+
+
+def test_weights_of_16_bit_are_told_of_those_of_4_where_they_fit() -> None:
+    fix = checked(machine("rtx-5090", checkpoint=R1_BF16))["memory"].fix
+    assert fix.startswith("--model Firworks/Step-Audio-R1-nvfp4")
+    assert checked(machine("rtx-4090", checkpoint=R1_BF16))["memory"].fix.startswith("stepaudio-serve")
+    old = with_gpus(machine("rtx-5090", checkpoint=R1_BF16), compute_capability="7.0")
+    assert checked(old)["memory"].fix.startswith("stepaudio-serve")
+
+
+def test_gpus_that_are_not_there_hold_nothing() -> None:
+    found = checked(card("rtx-5090"), tensor_parallel_size=3)
+    assert "tensor-parallel-size" not in found
+    assert (found["memory"].level, found["memory"].what) == ("note", "whether it fits is not known")
+    assert "1 will be there" in found["memory"].why
 
 
 def test_a_fit_within_a_tenth_is_a_warning_with_a_length_that_is_safe() -> None:

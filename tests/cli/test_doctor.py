@@ -40,7 +40,9 @@ def test_a_rehearsal_without_containers_is_ready(run_cli: Cli, free_port: int) -
     words = ("doctor", "--engine", "rehearsal", "--runtime", "process", "--port", str(free_port))
     done = run_cli(*words, env=NO_DOCKER)
     assert done.code == 0
-    assert "ready: stepaudio-serve up" in done.stdout
+    start = f"stepaudio-serve up --engine rehearsal --runtime process --port {free_port}".split()
+    line = next(line for line in done.stdout.splitlines() if "ready: " in line)
+    assert sorted(line.partition("ready: ")[2].split()) == sorted(start)
     assert run_cli(*words, "--json", env=NO_DOCKER).json["ok"] is True
 
 
@@ -115,6 +117,14 @@ def test_facts_are_saved_and_read_again(run_cli: Cli, nvml_standin: NvmlStandin)
     there = run_cli("doctor", "--json", "--facts", path, env=NO_DOCKER).json
     gpu = next(finding for finding in here.json["findings"] if finding["id"] == "gpu")
     assert gpu in there["findings"]
+
+
+def test_facts_saved_into_a_folder_that_is_not_there_name_the_file_asked_for(run_cli: Cli) -> None:
+    done = run_cli("doctor", "--save-facts", "absent/box.json", env=NO_DOCKER)
+    assert done.code == 2
+    assert "absent/box.json" in done.stderr
+    assert "mkdir -p" in done.stderr
+    assert ".box.json." not in done.stderr
 
 
 def test_a_file_that_holds_no_facts_is_refused(run_cli: Cli) -> None:

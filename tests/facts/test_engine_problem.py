@@ -77,6 +77,18 @@ def test_an_address_of_ones_own_is_named(tmp_path: Path) -> None:
     assert by_context.fix == "docker context use default"
 
 
+def test_an_engine_over_ssh_is_refused_as_such() -> None:
+    problem = engine_problem("Install paramiko package", Target("ssh://me@box", variable=True))
+    assert (problem.kind, problem.fix) == ("remote", "unset DOCKER_HOST")
+    assert "paramiko" not in problem.why
+
+
+def test_what_hangs_and_was_chosen_by_the_variable_is_left_by_unsetting_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert engine_problem(TOO_LATE, Target("unix:///hangs", variable=True)).fix == "unset DOCKER_HOST"
+    monkeypatch.setenv("DOCKER_HOST", "unix:///hangs")
+    assert gave_no_answer("gave no answer within 3 s").fix == "unset DOCKER_HOST"
+
+
 def test_another_engine_answers(engine_standin: EngineStandin) -> None:
     others = ["unix:///absent.sock", engine_standin.address]
     by_variable = engine_problem(REFUSED, Target("tcp://box:2375", variable=True), others=others)

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.checkpoints import fabricate, write_shard
 
 from stepaudio_serve import Settings
 from stepaudio_serve.facts.engine import connect
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 IMAGE = {"Id": "sha256:1", "RepoDigests": [], "Architecture": "amd64", "Config": {"Env": ["NVIDIA_REQUIRE_CUDA=x"]}}
 HERE = """
 import pickle, sys
+from support.checkpoints import fabricate, write_shard
+
 from stepaudio_serve import Settings
 from stepaudio_serve.facts.gather import gather
 facts = gather(Settings(runtime="process"), seconds={seconds})
@@ -113,16 +116,14 @@ def test_what_an_engine_refuses_is_raised(client: DockerClient, engine_standin: 
 
 
 def test_a_checkpoint_on_a_disk_that_hangs_is_not_taken_for_a_missing_one(own_homes: Path) -> None:
-    folder = own_homes / "model"
-    folder.mkdir()
-    os.mkfifo(folder / "config.json")  # whoever reads it waits for a writer
-    facts = gather(settings(model=str(folder)), seconds=0.5)
-    with (folder / "config.json").open("wb"):
-        pass  # the reader may go
+    folder = fabricate(own_homes / "model", "tiny", shards=1)
+    for number in range(3000):  # more than anybody looks at in a millisecond
+        write_shard(folder / f"more-{number}.safetensors")
+    facts = gather(settings(model=str(folder)), seconds=0.001)
     assert facts.checkpoint.exists
     assert not facts.checkpoint.is_repository
     assert facts.checkpoint.path == folder
-    assert facts.checkpoint.problem == "its disk gave no answer within 0.5 s"
+    assert facts.checkpoint.problem == "its disk gave no answer within 0.001 s"
 
 
 def test_no_gpu_is_looked_for_where_none_is_asked_for(own_homes: Path) -> None:

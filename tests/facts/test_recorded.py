@@ -82,6 +82,13 @@ def test_the_architecture_is_the_machines_else_the_engines(document: dict[str, A
     assert facts.engine is None or facts.engine.architecture == expected
 
 
+def test_the_kernels_names_of_processors_are_understood() -> None:
+    facts = there(gpus=[], architecture="x86_64", engine={"architecture": "aarch64"})
+    assert facts.architecture == "amd64"
+    assert facts.engine is not None
+    assert facts.engine.architecture == "arm64"
+
+
 def test_a_machine_without_gpus_says_so() -> None:
     gpus = there(gpus=[]).gpus
     assert (gpus.found, gpus.absence_kind, gpus.absence) == ((), "no-gpu", "box.json lists no GPU")

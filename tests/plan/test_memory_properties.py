@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from support.facts import FACTS, GIB, R1
 
 from stepaudio_serve.checks.memory import check_memory
 from stepaudio_serve.facts.checkpoint import Weights
+from stepaudio_serve.facts.checkpoint.published import as_published
 from stepaudio_serve.facts.gpu import Gpu, Gpus
 from stepaudio_serve.plan.build import make_plan
 from stepaudio_serve.plan.memory.share import token_bytes_on_each
@@ -130,7 +132,7 @@ def test_what_fits_never_exceeds_the_budget(model: Checkpoint, found: Gpus, sett
     assert memory.kv_tokens >= memory.max_model_len
 
 
-@hypothesis_settings(max_examples=300)  # a suggestion is made for about every fourth
+@hypothesis_settings(max_examples=300, deadline=None)  # a suggestion is made for about every fourth
 @given(models, machines(), wishes())
 def test_every_suggestion_works(model: Checkpoint, found: Gpus, settings: Settings) -> None:
     facts = replace(FACTS, checkpoint=model, gpus=found)
@@ -141,12 +143,14 @@ def test_every_suggestion_works(model: Checkpoint, found: Gpus, settings: Settin
         assert blockers(changed, facts) == []
 
 
+@hypothesis_settings(deadline=None)  # the first reads data files
 @given(models, machines(), wishes())
 def test_every_fix_that_is_flags_works(model: Checkpoint, found: Gpus, settings: Settings) -> None:
     facts = replace(FACTS, checkpoint=model, gpus=found)
     for finding in check_memory(settings, facts, make_plan(settings, facts)):
         if finding.level == "blocker" and finding.fix.startswith("--"):
-            changed = with_flags(settings, tuple(finding.fix.split()))
-            left = blockers(changed, facts)
+            changed = with_flags(settings, tuple(shlex.split(finding.fix, comments=True)))
+            other = as_published(replace(model, requested=changed.model))
+            left = blockers(changed, replace(facts, checkpoint=other) if "--model" in finding.fix.split() else facts)
             # where nothing on this machine fits, putting one thing right leaves the memory as it is
             assert finding.id not in left

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from support.facts import machine_file
+from support.facts import FACTS, checkpoint, machine_file
+
+from stepaudio_serve.cli.memory import show_memory
+from stepaudio_serve.facts.checkpoint import TextShape
+from stepaudio_serve.plan.build import make_plan
+from stepaudio_serve.settings.options import Settings
 
 if TYPE_CHECKING:
     from support.cli import Cli
@@ -74,6 +80,41 @@ def test_what_is_only_missing_for_now_is_no_exit_3(run_cli: Cli) -> None:
     done = run_cli("plan", env=NO_DOCKER)
     assert done.code == 0
     assert "is not on this disk" in done.stderr
+
+
+def test_a_checkpoint_that_is_not_here_is_a_note_for_another_machine(run_cli: Cli) -> None:
+    def missing(*words: str) -> str:
+        found = run_cli("plan", *words, "--json", env=NO_DOCKER).json["findings"]
+        return next(finding["level"] for finding in found if finding["id"] == "checkpoint-missing")
+
+    assert missing() == "blocker"
+    assert missing("--for", "rtx-5090") == "note"
+    assert "is not on this disk" in run_cli("plan", "--for", "rtx-5090").stderr
+
+
+def test_more_gpus_than_there_are_is_exit_3_and_nothing_is_counted_on_them(run_cli: Cli) -> None:
+    done = run_cli("plan", "--facts", machine_file("rtx-5090"), "--tensor-parallel-size", "2")
+    assert done.code == 3
+    assert "it is split over 2 GPUs, and 1 will be there" in done.stdout
+    assert "audio in one request         not known" in done.stdout
+
+
+def test_without_a_gpu_no_figure_is_said_to_be_a_gpus(run_cli: Cli) -> None:
+    shown = run_cli("plan", "--facts", machine_file("rtx-5090"), "--gpus", "none").stdout
+    assert "no GPU was asked for" in shown
+    assert "  weights   " in shown
+    assert "the GPU " not in shown
+
+
+def test_a_tiny_model_s_tokens_do_not_take_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    tiny = checkpoint(text=TextShape(layers=2, kv_heads=1, head_dim=16, heads=2, max_positions=2048))
+    show_memory(make_plan(Settings(gpus="none"), replace(FACTS, checkpoint=tiny)), None)
+    assert "128 bytes each" in capsys.readouterr().out
+
+
+def test_what_does_not_fit_promises_no_audio(run_cli: Cli) -> None:
+    shown = run_cli("plan", "--facts", machine_file("rtx-4090")).stdout
+    assert "audio in one request         none: a full context does not fit" in shown
 
 
 def test_for_another_machine_no_container_engine_is_asked(run_cli: Cli) -> None:

@@ -73,6 +73,24 @@ def test_a_program_sees_one_mig_slice_only() -> None:
     chosen = choose_sizes(Settings(), NVFP4, Gpus(found))
     assert chosen.tensor_parallel_size == 1
     assert "one MIG slice" in why(chosen, "tensor-parallel")
+    assert choose_sizes(Settings(tensor_parallel_size=2), NVFP4, Gpus(found)).memory.fits is False
+    nearest = nearest_that_fits(Settings(tensor_parallel_size=2), NVFP4, Gpus(found))
+    assert nearest == ("--tensor-parallel-size", "1")
+
+
+@pytest.mark.parametrize("gpus", ["all", "0", "GPU-0000", "0:0", "MIG-0"])
+def test_a_gpu_in_mig_mode_is_its_first_slice_by_whichever_name(gpus: str) -> None:
+    (whole,) = cards([94]).found
+    slices = tuple(MigSlice(f"0:{i}", f"MIG-{i}", "3g.47gb", 47 * 1024, 47 * 1024) for i in range(2))
+    (device,) = choose_sizes(Settings(gpus=gpus), NVFP4, Gpus((replace(whole, mig=True, slices=slices),))).devices
+    assert device.id == "0:0"
+    assert device.memory_total_mib == 47 * 1024
+
+
+@pytest.mark.parametrize("gpus", ["all", "0"])
+def test_a_gpu_in_mig_mode_without_a_slice_is_no_memory_to_count_on(gpus: str) -> None:
+    (whole,) = cards([94]).found
+    assert choose_sizes(Settings(gpus=gpus), NVFP4, Gpus((replace(whole, mig=True),))).memory.fits is None
 
 
 def test_gpus_that_are_not_known_are_all_used_as_asked() -> None:

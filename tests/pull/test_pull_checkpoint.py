@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.checkpoints import fabricate
 from support.hub import COMMIT, REPOSITORY
 
 if TYPE_CHECKING:
@@ -227,6 +228,54 @@ def test_nobody_answers(pull: Pull, free_port: int) -> None:
     assert "the connection was refused" in done.stderr
 
 
+def test_an_endpoint_that_is_no_address(pull: Pull) -> None:
+    done = pull(env={"HF_ENDPOINT": "banana"})
+    assert done.code == 3
+    assert "HF_ENDPOINT=banana is no address of a Hub" in done.stderr
+    assert "fix  unset HF_ENDPOINT" in done.stderr
+
+
+@pytest.mark.parametrize("what", ["listing", "files"])
+@pytest.mark.parametrize("headers", [{}, {"X-Error-Code": "GatedRepo"}])
+def test_a_wrong_token_is_named_by_where_it_comes_from(
+    pull: Pull, hub: Hub, state_home: Path, what: str, headers: dict[str, str]
+) -> None:
+    setattr(hub, what, (401, headers))
+    assert "does not accept the token" not in pull().stderr
+    from_environment = pull(env={"HF_TOKEN": TOKEN}).stderr
+    assert "does not accept the token of HF_TOKEN" in from_environment
+    assert "fix  unset HF_TOKEN; hf auth login" in from_environment
+    login = state_home / "cache/huggingface/token"
+    login.parent.mkdir(parents=True, exist_ok=True)
+    login.write_text(TOKEN)
+    from_file = pull().stderr
+    assert f"does not accept the token of {login}" in " ".join(from_file.split())
+    assert TOKEN not in from_environment + from_file
+
+
+def test_the_fix_keeps_what_was_given(pull: Pull, hub: Hub, tmp_path: Path) -> None:
+    hub.listing = (500, {})
+    done = pull("--models-dir", tmp_path / "m", "--revision", "v1", "--json")
+    assert done.json["error"]["fix"].startswith(
+        f"stepaudio-serve pull --checkpoint-only --model {REPOSITORY} --models-dir {tmp_path}/m --revision v1 "
+    )
+
+
+@pytest.mark.parametrize("listing", [None, (500, {})])
+def test_without_an_image_the_checkpoint_comes_all_the_same(run_cli: Cli, hub: Hub, listing: Any) -> None:
+    hub.listing = listing
+    no_engine = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    done = run_cli("pull", "--model", REPOSITORY, env={**hub.environment, **no_engine})
+    assert done.code == 3
+    assert "going on with the checkpoint" in done.stderr
+    if listing is None:
+        assert sum(hub.served.values()) == hub.size
+        assert f"checkpoint {REPOSITORY}:" in done.stdout
+    else:
+        assert done.stderr.count("  fix  ") == 2
+        assert "(500)" in done.stderr
+
+
 def test_a_file_that_arrives_damaged(pull: Pull, hub: Hub) -> None:
     hub.wrong = {SHARD}
     done = pull()
@@ -243,6 +292,7 @@ def test_no_room(pull: Pull, hub: Hub, state_home: Path) -> None:
     done = pull()
     assert done.code == 3
     assert "does not fit on the disk" in done.stderr
+    assert "1000 TB are still to come" in done.stderr
     assert "--models-dir" in done.stderr
     assert hub.served == {}
     assert not list((state_home / "cache").rglob("*.incomplete"))
@@ -281,3 +331,42 @@ def test_names_that_lead_out_of_the_folder_are_refused(pull: Pull, hub: Hub, mon
     assert done.code == 3
     assert "cannot be used" in done.stderr
     assert hub.served == {}
+
+
+def test_another_checkpoint_of_the_same_name_is_put_aside_not_written_over(
+    pull: Pull, hub: Hub, tmp_path: Path
+) -> None:
+    folder = fabricate(tmp_path / "models/Step-Audio-tiny", "tiny-nvfp4", shards=3)
+    others = (folder / SHARD).read_bytes()
+    done = pull("--models-dir", tmp_path / "models")
+    assert done.code == 0, done.stderr
+    assert (folder / f"{SHARD}.before-pull-1").read_bytes() == others
+    assert f"{SHARD}.before-pull-1" in done.stderr
+    assert (folder / SHARD).read_bytes() == (hub.folder / SHARD).read_bytes()
+
+
+def test_a_file_of_ones_own_in_the_hubs_cache_is_put_aside(pull: Pull, hub: Hub, state_home: Path) -> None:
+    assert pull().code == 0
+    (snapshot,) = (state_home / "cache/huggingface/hub").glob("models--*/snapshots/*")
+    (snapshot / "config.json").unlink()
+    (snapshot / "config.json").write_text('{"mine": true}')
+    done = pull()
+    assert done.code == 0, done.stderr
+    assert (snapshot / "config.json.before-pull-1").read_text() == '{"mine": true}'
+    assert "config.json.before-pull-1" in done.stderr
+    assert (snapshot / "config.json").read_bytes() == (hub.folder / "config.json").read_bytes()
+
+
+@pytest.mark.parametrize("in_cache", [True, False])
+def test_weights_of_the_right_size_that_are_none_are_fetched_anew(
+    pull: Pull, hub: Hub, state_home: Path, tmp_path: Path, in_cache: bool
+) -> None:
+    where = () if in_cache else ("--models-dir", tmp_path / "models")
+    assert pull(*where).code == 0
+    snapshots = (state_home / "cache/huggingface/hub").glob("models--*/snapshots/*")
+    folder = next(snapshots) if in_cache else tmp_path / "models/Step-Audio-tiny"
+    shard = (folder / SHARD).resolve()
+    shard.write_bytes(b"\0" * shard.stat().st_size)
+    done = pull(*where)
+    assert done.code == 0, done.stderr
+    assert (folder / SHARD).read_bytes() == (hub.folder / SHARD).read_bytes()

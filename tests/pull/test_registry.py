@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from stepaudio_serve.errors import RefusedError
-from stepaudio_serve.pull.image import look_at_source
+from stepaudio_serve.pull.image import cannot_have, look_at_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,3 +74,24 @@ def test_a_registry_that_does_not_tell_is_said(host: str) -> None:
     source = look_at_source(f"{host}/some/image:unknown", "amd64")
     assert source.size is None
     assert "does not tell us its size" in source.in_words()
+
+
+def test_a_registry_that_cannot_be_reached_is_said(free_port: int) -> None:
+    source = look_at_source(f"127.0.0.1:{free_port}/some/image:1", "amd64")
+    assert source.size is None
+    assert "cannot be reached: the connection was refused" in source.in_words()
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("dial tcp: lookup r.example on 10.0.0.2:53: no such host", "no network, or no DNS"),
+        ("dial tcp 10.0.0.9:443: i/o timeout", "did not answer in time"),
+        ("proxyconnect tcp: dial tcp 127.0.0.1:3128: connect: connection refused", "proxy"),
+    ],
+)
+def test_an_engine_that_does_not_reach_the_registry(said: str, why: str) -> None:
+    refused = cannot_have("r.example/some/image:1", f'Get "https://r.example/v2/": {said}')
+    assert why in refused.why
+    assert "dial tcp" not in refused.why
+    assert refused.fix.startswith("stepaudio-serve pull --image r.example/some/image:1 ")

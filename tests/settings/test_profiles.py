@@ -114,6 +114,11 @@ def test_a_card_that_does_not_tell_its_size_is_matched_by_none() -> None:
     assert best_match([replace(card, memory_total_mib=None)]) is None
 
 
+def test_a_card_in_mig_mode_is_matched_by_none() -> None:
+    (card,) = gpus("h100")
+    assert best_match([replace(card, mig=True)]) is None
+
+
 @pytest.mark.parametrize("edition", ["Workstation Edition", "Max-Q Workstation Edition", "Server Edition"])
 def test_every_edition_of_the_rtx_pro_6000_is_meant(edition: str) -> None:
     (card,) = gpus("rtx-pro-6000")

@@ -91,7 +91,7 @@ class Weights:
         return self.split / tensor_parallel + self.whole
 
 
-FaultKind = Literal["missing", "truncated", "damaged", "lfs-pointer", "unfinished", "dangling", "extra"]
+FaultKind = Literal["missing", "truncated", "damaged", "lfs-pointer", "unfinished", "dangling", "unreadable", "extra"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,8 @@ class Fault:
     """What is wrong with one file.
 
     Only `extra` (a shard that the index does not name) lets the engine start. `unfinished` is a download's leftover;
-    beside a checkpoint that lacks nothing such leftovers are no fault and are not listed.
+    beside a checkpoint that lacks nothing such leftovers are no fault and are not listed. `unreadable` is what this
+    user may not read; the file `.` is then the folder itself.
     """
 
     kind: FaultKind

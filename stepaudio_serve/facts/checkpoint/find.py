@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from .checkpoint import Checkpoint
+from .access import FOLDER, forbidden
+from .checkpoint import Checkpoint, Fault
 from .look import look
+from .problem import problem_of
 from .published import as_published
 
 _REPOSITORY = re.compile(r"^[\w.-]+/[\w.-]+$")
@@ -24,7 +26,11 @@ def find_checkpoint(model: str, *, models_dir: Path, hub_cache: Path, revision: 
     for candidate in (models_dir / model, models_dir / model.split("/")[1]):
         if _is_folder(candidate):
             return _look(model, candidate, candidate, "", is_repository=True)
-    snapshot = _snapshot(hub_cache / f"models--{model.replace('/', '--')}", revision)
+    cached = hub_cache / f"models--{model.replace('/', '--')}"
+    try:
+        snapshot = _snapshot(cached, revision)
+    except PermissionError as error:
+        return _unreadable(model, cached, cached, "", True, (Fault("unreadable", FOLDER, error.strerror or ""),))
     if snapshot is not None:
         return _look(model, snapshot, *_to_mount(snapshot), is_repository=True)
     wanted = models_dir / model.split("/")[1]
@@ -73,6 +79,20 @@ def _snapshot(repository: Path, revision: str | None) -> Path | None:
 
 def _look(requested: str, path: Path, mount_source: Path, inside: str, *, is_repository: bool) -> Checkpoint:
     if _is_folder(path):
-        return look(requested, path, mount_source, inside, is_repository=is_repository)
+        if faults := forbidden(path):
+            return _unreadable(requested, path, mount_source, inside, is_repository, faults)
+        try:
+            return look(requested, path, mount_source, inside, is_repository=is_repository)
+        except PermissionError as error:
+            name = str(error.filename or FOLDER)
+            fault = Fault("unreadable", name.removeprefix(f"{path}/"), error.strerror or "")
+            return _unreadable(requested, path, mount_source, inside, is_repository, (fault,))
     problem = "is a file, not a folder" if _exists(path) else "does not exist, or may not be looked at"
     return Checkpoint(requested, path, mount_source, inside, False, problem, is_repository)
+
+
+def _unreadable(
+    requested: str, path: Path, mount_source: Path, inside: str, is_repository: bool, faults: tuple[Fault, ...]
+) -> Checkpoint:
+    """It is there, and nothing more is known of it."""
+    return Checkpoint(requested, path, mount_source, inside, True, problem_of(faults), is_repository, faults=faults)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .access import FOLDER
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -27,6 +29,8 @@ def problem_of(faults: Sequence[Fault]) -> str:
 
 def _sentence(fault: Fault) -> str:
     file, detail = fault.file, fault.detail
+    if fault.kind == "unreadable":
+        return "may not be read by this user" if file == FOLDER else f"has a {file} that this user may not read"
     if fault.kind == "dangling":
         return f"has no {file}: a link to nothing"
     if fault.kind == "missing":

@@ -56,7 +56,7 @@ def _kind(section: Mapping[str, Any]) -> QuantizationKind:
     if method == "modelopt":
         return "nvfp4" if section.get("quant_algo") == "NVFP4" else "other"
     groups = _groups(section)
-    formats = {group.get("format") or section.get("format") for group in groups}
+    formats = {str(group.get("format") or section.get("format")) for group in groups}
     if method != "compressed-tensors" or formats != {_NVFP4}:
         return "other"
     with_activations = {group.get("input_activations") is not None for group in groups}

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from .checkpoint import CodeFile
-from .json_file import object_or_empty
+from .json_file import object_or_empty, read_small
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,13 +47,21 @@ def _named(folder: Path) -> Iterator[tuple[str, str]]:
             for reference in value if isinstance(value, list) else [value]:
                 if isinstance(reference, str) and reference:
                     repository, _, place = reference.rpartition("--")
-                    yield repository, place.partition(".")[0] + ".py"
+                    name = place.partition(".")[0] + ".py"
+                    yield _shown(repository), _shown(name)
+
+
+def _shown(name: str) -> str:
+    """A name that can be printed: a checkpoint may hold anything."""
+    return name if name.isprintable() else ascii(name)
 
 
 def _source(folder: Path, name: str) -> bytes | None:
-    path = folder / name
+    place = PurePosixPath(name)
+    if place.is_absolute() or ".." in place.parts:
+        return None
     try:
-        return path.read_bytes() if path.is_file() else None
+        return read_small(folder / place)
     except (OSError, ValueError):
         return None
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LENGTH_BYTES = 8
+MAX_RANK = 16  # no tensor of a model has more than a handful
 MAX_HEADER_BYTES = 100_000_000
 """The library's own limit."""
 _BITS = {
@@ -90,6 +91,8 @@ def _read(name: str, file: BinaryIO) -> Shard:
 
 def pointer(path: Path) -> Fault | None:
     """The fault of a file that is a Git LFS pointer."""
+    if not path.is_file():
+        return None
     try:
         with path.open("rb") as file:
             start = file.read(_POINTER_BYTES)
@@ -159,6 +162,8 @@ def _entries(header: dict[str, Any]) -> Iterator[tuple[int, int, Tensor]]:
             begin, stop = map(_count, entry["data_offsets"])
         except (KeyError, TypeError, ValueError):
             raise ValueError(f"its header does not describe {name}") from None
+        if len(shape) > MAX_RANK:
+            raise ValueError(f"its header gives {name} {len(shape)} dimensions")
         bits = _BITS.get(dtype)  # of a dtype that is newer than this list the offsets are believed
         if bits and math.prod(shape) * bits != (stop - begin) * 8:
             raise ValueError(f"in its header the size of {name} contradicts its shape")

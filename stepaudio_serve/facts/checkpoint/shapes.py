@@ -9,6 +9,7 @@ from .checkpoint import AudioShape, TextShape
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LARGEST = 2**20  # of layers, heads, sizes: far beyond any model; more is nonsense
 _STEP_AUDIO = ("audio_encoder_config", "n_mels", "n_audio_ctx", "n_audio_state", "n_audio_head", "n_audio_layer")
 _QWEN2_AUDIO = (
     "audio_config",
@@ -27,15 +28,12 @@ def text_shape(config: Mapping[str, Any]) -> TextShape | None:
         heads = int(text["num_attention_heads"])
         kv_heads = int(text.get("num_attention_groups") or text.get("num_key_value_heads") or heads)
         head_dim = int(text.get("head_dim") or text["hidden_size"] // heads)
-        return TextShape(
-            layers=int(text["num_hidden_layers"]),
-            kv_heads=kv_heads,
-            head_dim=head_dim,
-            heads=heads,
-            max_positions=int(text.get("max_position_embeddings", 0)),
-        )
+        layers, positions = int(text["num_hidden_layers"]), int(text.get("max_position_embeddings", 0))
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError, ZeroDivisionError):
         return None
+    if not all(0 < size <= _LARGEST for size in (heads, kv_heads, head_dim, layers)) or not 0 <= positions <= 2**40:
+        return None
+    return TextShape(layers=layers, kv_heads=kv_heads, head_dim=head_dim, heads=heads, max_positions=positions)
 
 
 def audio_shape(config: Mapping[str, Any]) -> AudioShape | None:

@@ -72,6 +72,8 @@ def _listed(folder: Path) -> Iterator[tuple[str, int]]:
 
 def _added_tokens(path: Path) -> Mapping[str, int]:
     """The `added_tokens` array of tokenizer.json, read no further than it reaches."""
+    if not path.is_file():
+        return {}
     try:
         with path.open("rb") as file:
             head = b""

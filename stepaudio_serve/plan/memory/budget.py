@@ -27,7 +27,8 @@ class MemoryBudget:
     """Sizes in GiB per GPU and in tokens; None where a fact is missing.
 
     `fits` says whether one context of `max_model_len` tokens does; None when nothing can be said, and `unknown` says
-    why: no checkpoint, no GPU facts, no GPU asked for. `budget_gib` is what the engine may use; from it come, in this
+    why: no checkpoint, no GPU facts, no GPU asked for. It is False with `unknown` where there are fewer GPUs than the
+    model is to be split over. `budget_gib` is what the engine may use; from it come, in this
     order, `weights_gib`, `activation_gib` (with the CUDA context), `encoder_gib`, and the rest is `kv_cache_gib`.
     `outside_gib` is what the engine leaves of the card, for CUDA graphs. `needed_gib` is what one full context needs.
     `audio_seconds`: what fits one request beside an answer. `nearest` are flags with which it would fit; none if it
