@@ -15,7 +15,7 @@ import click
 
 from ..errors import SettingsError
 from ..settings.profiles import best_match, load_profile
-from .options import SettingsCommand, settings_flags, settings_from
+from .options import SettingsCommand, facts_flag, settings_flags, settings_from
 from .output import data, document, mark, notice, paint, prose
 from .plan import machine_meant
 from .selection import json_flag
@@ -33,13 +33,7 @@ LABEL = "fix  "
 
 @click.command("doctor", cls=SettingsCommand)
 @settings_flags
-@click.option(
-    "--facts",
-    "facts_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Check the machine whose facts FILE holds, instead of this one.",
-)
+@facts_flag("Check the machine whose facts FILE holds, instead of this one.")
 @click.option(
     "--save-facts",
     type=click.Path(dir_okay=False, path_type=Path),

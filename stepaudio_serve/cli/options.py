@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -92,6 +93,12 @@ def settings_flags_for(*names: str) -> Callable[[Command], Command]:
         )(command)
 
     return add
+
+
+def facts_flag(help_text: str) -> Callable[[Command], Command]:
+    """Add --facts, the recorded facts of another machine."""
+    path = click.Path(dir_okay=False, path_type=Path)
+    return click.option("--facts", "facts_file", type=path, metavar="FILE", help=help_text)
 
 
 def settings_from(values: dict[str, Any], engine_args: tuple[str, ...] = ()) -> Resolved:

@@ -14,7 +14,7 @@ import click
 from ..errors import NoSuchDeploymentError, RefusedError, SettingsError
 from ..settings.profiles import best_match, load_profile, profile_names
 from .memory import show_memory
-from .options import Raw, SettingsCommand, settings_flags, settings_from
+from .options import Raw, SettingsCommand, facts_flag, settings_flags, settings_from
 from .output import data, document, notice, prose, row
 from .selection import json_flag
 
@@ -37,13 +37,7 @@ NUMBERS = {1: "one", 2: "two", 3: "three", 4: "four"}
 
 @click.command("plan", cls=SettingsCommand)
 @settings_flags
-@click.option(
-    "--facts",
-    "facts_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Plan for the machine whose facts FILE holds: stepaudio-serve doctor --save-facts FILE.",
-)
+@facts_flag("Plan for the machine whose facts FILE holds: stepaudio-serve doctor --save-facts FILE.")
 @click.option(
     "--for",
     "machine",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import SettingsError
-from .options import SettingsCommand, settings_flags, settings_from
+from .options import SettingsCommand, facts_flag, settings_flags, settings_from
 from .output import data, notice
 from .plan import facts_for, facts_of, machine_meant
 
@@ -24,13 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Write files there."
 )
-@click.option(
-    "--facts",
-    "facts_file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="For the machine whose facts FILE holds: stepaudio-serve doctor --save-facts FILE.",
-)
+@facts_flag("For the machine whose facts FILE holds: stepaudio-serve doctor --save-facts FILE.")
 @click.pass_obj
 def command(
     engine_args: tuple[str, ...], /, *, form: str, output: Path | None, facts_file: Path | None, **flags: Any

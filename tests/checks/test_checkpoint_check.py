@@ -72,6 +72,12 @@ def test_lfs_pointers_are_replaced_by_git_itself() -> None:
     assert blocker(with_checkpoint(faults=(fault,), problem="x")).fix == "git -C /models/r1 lfs pull"
 
 
+def test_a_broken_folder_is_mended_by_our_own_download() -> None:
+    fault = Fault("truncated", "model.safetensors")
+    fix = blocker(with_checkpoint(faults=(fault,), problem="x")).fix
+    assert fix.startswith("stepaudio-serve pull --model OWNER/r1 --models-dir /models ")
+
+
 def test_weights_that_the_index_does_not_name_are_a_warning() -> None:
     assert levels(with_checkpoint(faults=(Fault("extra", "old.safetensors"),))) == {"checkpoint-extra": "warning"}
 

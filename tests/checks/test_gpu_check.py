@@ -53,6 +53,10 @@ def test_the_fix_is_the_one_that_helps(kind: str, fix: str) -> None:
     assert fix in blocker(without(kind)).fix
 
 
+def test_where_no_gpu_is_known_of_no_driver_is_said_to_have_been_seen() -> None:
+    assert "driver" not in blocker(without("no-gpu")).what
+
+
 @pytest.mark.parametrize("can", [{"cdi_nvidia": True}, {"gpu_hook": True}, {"runtimes": ("nvidia",)}])
 def test_an_engine_that_passes_gpus_on_may_know_better_than_a_library_that_is_not_found(can: dict[str, Any]) -> None:
     able = replace(NO_WAY, **can)
@@ -78,7 +82,7 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
     finding = blocker(gpus="1")
     assert finding.id == "gpu-missing"
     assert "no GPU 1" in finding.what
-    assert "0 (card 0)" in finding.why
+    assert "this machine has GPU 0 (card 0)" in finding.why
     assert blocker(gpus="GPU-9999").id == "gpu-missing"
     assert levels(gpus="GPU-0000") == {}
     assert levels(gpus=finding.fix.removeprefix("--gpus ")) == {}

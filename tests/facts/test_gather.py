@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 IMAGE = {"Id": "sha256:1", "RepoDigests": [], "Architecture": "amd64", "Config": {"Env": ["NVIDIA_REQUIRE_CUDA=x"]}}
 HERE = """
 import pickle, sys
-from support.checkpoints import fabricate, write_shard
-
 from stepaudio_serve import Settings
 from stepaudio_serve.facts.gather import gather
 facts = gather(Settings(runtime="process"), seconds={seconds})
