@@ -86,7 +86,7 @@ def test_a_registry_that_does_not_answer(rehearsed: Rehearsed) -> None:
 
     assert up.code == 3
     assert image in up.json["error"]["what"]
-    assert "connection refused" in up.json["error"]["why"]
+    assert "connection was refused" in up.json["error"]["why"]
     assert rehearsed.leaves_nothing()
 
 
