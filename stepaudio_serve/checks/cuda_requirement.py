@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .versions import version
+from ..plan.versions import version
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

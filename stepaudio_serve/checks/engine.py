@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..finding import Finding
-from .versions import version
+from ..plan.versions import version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

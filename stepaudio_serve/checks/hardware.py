@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from ..finding import Finding
 from ..plan.devices import devices_for
+from ..plan.versions import older, version
 from ..settings.engine_images import engine_image
 from ..settings.quantizations import support
 from .cuda_requirement import Offer, requirements, satisfied, wanted_cuda
 from .flags import value_of
-from .versions import older, version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,10 +32,10 @@ def check_hardware(settings: Settings, facts: Facts, plan: Plan) -> Iterator[Fin
     devices = tuple(device for device in devices_for(settings, facts.gpus) if device.compute_capability)
     known = engine_image(settings.engine_image)
     if plan.image == known.image:
-        yield from _image(known, devices)
+        yield from _image(known, devices, plan)
         yield from _fp8_cache(known, devices, plan)
     if facts.checkpoint.exists or facts.checkpoint.published:
-        yield from _arithmetic(facts, devices)
+        yield from _arithmetic(facts, devices, plan)
     if devices:
         yield from _required(facts, plan)
 
@@ -43,7 +43,7 @@ def check_hardware(settings: Settings, facts: Facts, plan: Plan) -> Iterator[Fin
 # ---- what is in the image
 
 
-def _image(known: EngineImage, devices: tuple[Device, ...]) -> Iterator[Finding]:
+def _image(known: EngineImage, devices: tuple[Device, ...], plan: Plan) -> Iterator[Finding]:
     for capability, name in _kinds(devices):
         if capability in known.lacks:
             yield Finding(
@@ -52,7 +52,7 @@ def _image(known: EngineImage, devices: tuple[Device, ...]) -> Iterator[Finding]
                 "blocker",
                 f"{known.image} does not run on {name} (compute capability {capability})",
                 f"it has no kernels for sm_{capability.replace('.', '')}",
-                _other_gpus(devices, lambda its: its not in known.lacks) or _image_for(capability),
+                _other_gpus(plan, devices, lambda its: its not in known.lacks) or _image_for(capability),
             )
         elif known.newest_capability and older(known.newest_capability, capability):
             yield Finding(
@@ -82,7 +82,7 @@ def _fp8_cache(known: EngineImage, devices: tuple[Device, ...], plan: Plan) -> I
 # ---- how the weights are computed with
 
 
-def _arithmetic(facts: Facts, devices: tuple[Device, ...]) -> Iterator[Finding]:
+def _arithmetic(facts: Facts, devices: tuple[Device, ...], plan: Plan) -> Iterator[Finding]:
     quantization = facts.checkpoint.quantization
     rule = support(quantization.kind)
     if rule is None:
@@ -100,12 +100,12 @@ def _arithmetic(facts: Facts, devices: tuple[Device, ...]) -> Iterator[Finding]:
     refused = tuple(_driver(rule, rule.native, facts)) if rule.native and native else ()
     yield from refused
     for capability, name in _kinds(devices):
-        finding = _computes(rule, capability, name, devices)
+        finding = _computes(rule, capability, name, devices, plan)
         if not (refused and finding.level == "ok"):
             yield finding
 
 
-def _computes(rule: Support, capability: str, name: str, devices: tuple[Device, ...]) -> Finding:
+def _computes(rule: Support, capability: str, name: str, devices: tuple[Device, ...], plan: Plan) -> Finding:
     where = f"{name} (compute capability {capability})"
     if rule.native and not older(capability, rule.native.capability):
         return Finding("quantization", "hardware", "ok", f"{rule.name} runs natively on {where}")
@@ -118,7 +118,7 @@ def _computes(rule: Support, capability: str, name: str, devices: tuple[Device, 
         "blocker",
         f"{where} cannot compute {rule.name}",
         f"compute capability {rule.oldest_capability} or newer is needed",
-        _other_gpus(devices, lambda its: not older(its, rule.oldest_capability))
+        _other_gpus(plan, devices, lambda its: not older(its, rule.oldest_capability))
         or "stepaudio-serve profiles list   # the machines that can",
     )
 
@@ -190,8 +190,10 @@ def _kinds(devices: tuple[Device, ...]) -> list[tuple[str, str]]:
     return list({device.compute_capability: device.name for device in reversed(devices)}.items())[::-1]
 
 
-def _other_gpus(devices: tuple[Device, ...], able: Callable[[str], bool]) -> str:
-    """The flag for those of the GPUs that would do; empty where none would."""
+def _other_gpus(plan: Plan, devices: tuple[Device, ...], able: Callable[[str], bool]) -> str:
+    """The flags for GPUs that would do and hold the model, else for those that would do; empty where none would."""
+    if plan.memory.nearest:
+        return " ".join(plan.memory.nearest)
     able_ones = [device.id for device in devices if able(device.compute_capability)]
     return f"--gpus {','.join(able_ones)}" if able_ones else ""
 

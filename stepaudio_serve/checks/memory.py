@@ -14,7 +14,7 @@ from ..plan.memory.figures import ANSWER_TOKENS, GIB, GRAPHS_GIB, MARGIN
 from ..plan.nearest import HIGHEST_UTILIZATION, asked_mib, is_busy, is_startable, nearest_that_fits
 from ..plan.sizing import SHORTEST_USEFUL, choose_sizes, reliable_context
 from ..plan.split import divides, sharing, valid_sizes
-from .versions import older
+from ..plan.versions import older
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+from .capability import can_compute
 from .devices import devices_for
 from .memory.figures import CLIP_TOKENS, SMALLEST_STEP
 from .memory.share import usable_gib
@@ -66,9 +67,11 @@ def nearest_that_fits(settings: Settings, checkpoint: Checkpoint, gpus: Gpus) ->
 
 
 def is_startable(settings: Settings, sizes: Sizes, checkpoint: Checkpoint) -> bool:
-    """Whether nothing about memory stands against a start."""
+    """Whether nothing about memory stands against a start, nor about what the GPUs can compute."""
     text = checkpoint.text
     if text is None or not sizes.memory.fits or is_busy(sizes.devices, settings.gpu_memory_utilization):
+        return False
+    if not all(can_compute(settings, checkpoint, device) for device in sizes.devices):
         return False
     within = not text.max_positions or sizes.max_model_len <= text.max_positions
     return within and divides(text, sizes.tensor_parallel_size) and sizes.tensor_parallel_size <= sharing(sizes.devices)
@@ -151,10 +154,11 @@ def _other_gpus(settings: Settings, machine: _Machine) -> Iterator[Changes]:
     """More of the visible GPUs of one kind, or others, fewest first."""
     text = machine.checkpoint.text
     every = devices_for(settings.model_copy(update={"gpus": "all"}), machine.gpus)
+    able = [device for device in every if can_compute(settings, machine.checkpoint, device)]
     present = devices_for(settings, machine.gpus)
     if text is None:
         return
-    groups = [sorted(group, key=lambda device: device not in present) for group in _kinds(every)]
+    groups = [sorted(group, key=lambda device: device not in present) for group in _kinds(able)]
     most = 1 if settings.recipe == "model-card" else len(every)
     for size in valid_sizes(text, most):
         for group in groups:

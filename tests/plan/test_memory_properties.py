@@ -11,8 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from support.facts import FACTS, GIB, R1
 
+from stepaudio_serve.checks.launch import check_launch
 from stepaudio_serve.checks.memory import check_memory
-from stepaudio_serve.facts.checkpoint import Weights
+from stepaudio_serve.facts.checkpoint import Quantization, Weights
 from stepaudio_serve.facts.checkpoint.published import as_published
 from stepaudio_serve.facts.gpu import Gpu, Gpus
 from stepaudio_serve.plan.build import make_plan
@@ -54,6 +55,14 @@ def machines(draw: st.DrawFn) -> Gpus:
     size = draw(cards)
     sizes = [size] * count if draw(st.booleans()) else draw(st.lists(cards, min_size=count, max_size=count))
     return gpus(*sizes, free=draw(st.sampled_from([1.0, 1.0, 0.95, 0.6])))
+
+
+@st.composite
+def mixed_machines(draw: st.DrawFn) -> Gpus:
+    """The same, of several generations: what is suggested must be able to compute the weights, too."""
+    found = draw(machines()).found
+    kinds = draw(st.lists(st.sampled_from(["12.0", "8.9", "7.5", "12.1"]), min_size=len(found), max_size=len(found)))
+    return Gpus(tuple(replace(gpu, compute_capability=kind) for gpu, kind in zip(found, kinds, strict=True)))
 
 
 @st.composite
@@ -141,6 +150,17 @@ def test_every_suggestion_works(model: Checkpoint, found: Gpus, settings: Settin
         changed = with_flags(settings, nearest)
         assert make_plan(changed, facts).memory.fits is True
         assert blockers(changed, facts) == []
+
+
+@hypothesis_settings(max_examples=300, deadline=None)
+@given(models, mixed_machines(), wishes())
+def test_every_suggestion_is_for_gpus_that_can_compute_it(model: Checkpoint, found: Gpus, settings: Settings) -> None:
+    facts = replace(FACTS, checkpoint=replace(model, quantization=Quantization("nvfp4")), gpus=found)
+    nearest = make_plan(settings, facts).memory.nearest
+    if nearest:
+        changed = with_flags(settings, nearest)
+        found_now = check_launch(changed, facts, make_plan(changed, facts))
+        assert [it.id for it in found_now if it.level == "blocker" and it.group in {"memory", "hardware", "gpu"}] == []
 
 
 @hypothesis_settings(deadline=None)  # the first reads data files
