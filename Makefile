@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check testbed rehearsal-image compose bench clean
+.PHONY: help setup serve test check fuzz testbed rehearsal-image compose bench clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name words; do printf '  make %-16s %s\n' "$$name" "$$words"; done
@@ -33,6 +33,9 @@ check: $(STAMP) ## lint, formatting and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+fuzz: $(STAMP) ## throw 100,000 inputs at the guard's parser and decoder
+	$(BIN)/python tools/fuzz.py $(ARGS)
 
 testbed: $(STAMP) ## install what the tests run on (as root, on Debian)
 	tests/testbed/all.sh

@@ -144,13 +144,15 @@ def _unseen_checkpoint(model: str, models: Path, within: str) -> Checkpoint:
 
 
 def guard_sources() -> dict[str, str]:
-    """The guard's modules, as they are put into the engine."""
-    folder = files("stepaudio_serve.guard")
-    return {
-        item.name: item.read_text("utf-8")
-        for item in sorted(folder.iterdir(), key=lambda item: item.name)
-        if item.is_file() and item.name.endswith(".py")
+    """The package that is put into the engine: the guard, the audio modules it uses, and a door to them."""
+    package = files("stepaudio_serve")
+    sources = {
+        f"{part}/{item.name}": item.read_text("utf-8")
+        for part in ("guard", "audio")
+        for item in sorted(package.joinpath(part).iterdir(), key=lambda item: item.name)
+        if item.is_file() and item.name.endswith((".py", ".json", ".html"))
     }
+    return {"__init__.py": "from .guard import Guard as Guard\n", **sources}
 
 
 def key_file_problem(path: Path) -> str:

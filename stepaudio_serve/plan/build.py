@@ -11,6 +11,7 @@ from ..settings.engine_images import engine_image
 from ..settings.options import CHAT_TEMPLATES
 from .command import GENERATION_CONFIG_FOLDER, GUARD_PACKAGE, TEMPLATE_FILE, Paths, serve_arguments
 from .generation_config import generation_config
+from .guard import guard_environment
 from .model_card import model_card_plan
 from .nearest import nearest_that_fits
 from .notes import notes_for
@@ -153,11 +154,8 @@ def _mounts(settings: Settings, facts: Facts, files_source: str, key_file: str |
 
 def _environment(settings: Settings, facts: Facts, files: str, key_file: str | None) -> dict[str, str]:
     """Variables of the engine: where the guard is, where compile caches go, and no reaching out to the network."""
-    variables: dict[str, str] = {}
-    if settings.guard:
-        variables["PYTHONPATH"] = files
-        if key_file is not None:
-            variables["STEPAUDIO_GUARD_API_KEY_FILE"] = KEY_TARGET if settings.runtime == "docker" else key_file
+    keys_inside = KEY_TARGET if key_file is not None and settings.runtime == "docker" else key_file
+    variables = guard_environment(settings, files=files, key_file=keys_inside, chat_template=facts.chat_template)
     if settings.engine == "rehearsal":
         return {**variables, **facts.rehearsal_environment}
     variables |= {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}

@@ -43,8 +43,9 @@ def _differences(settings: Settings) -> Iterator[Note]:
     if settings.guard:
         yield Note(
             "guard",
-            "the guard runs inside the server: only the routes a client needs, the key on all but /health and /ping",
-            "the engine's own --api-key leaves /invocations, a full chat endpoint, open",
+            "the guard runs inside the server: audio is checked and cut, limits hold, only a client's routes are open, "
+            "the key is asked for on all but /health, /ping and the empty page",
+            "one clip of 30 s ends the engine as released, and its own --api-key leaves /invocations open",
         )
     else:
         yield Note(
@@ -108,8 +109,9 @@ def _assumptions(settings: Settings, facts: Facts, gpus: GpuRequest) -> Iterator
     if not facts.checkpoint.exists:
         ids = ", ".join(str(number) for number in R1_STOP_IDS.values())
         yield Note("assumed-stop-ids", f"end tokens {ids} are assumed", "no checkpoint was there to look them up in")
-    yield Note(
-        "clip-length",
-        "clips over 29.98 seconds, and empty ones, end the released engine",
-        "it has a check for that and never calls it; `stepaudio-serve ask` cuts long WAVs, other clients must",
-    )
+    if not settings.guard:
+        yield Note(
+            "clip-length",
+            "clips over 29.98 seconds, and empty ones, end the released engine",
+            "it has a check for that and never calls it; `stepaudio-serve ask` cuts audio, other clients must",
+        )

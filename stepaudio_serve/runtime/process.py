@@ -37,7 +37,8 @@ KILL_SECONDS = 10  # a killed process is gone in far less, unless the kernel hol
 FOLLOW_SECONDS = 0.1  # between two looks at a log that is followed
 CHUNK_BYTES = 65536
 SAME_START_SECONDS = 2  # the system's own start times waver with its clock
-_OURS = ("STEPAUDIO_API_KEY",)
+_OURS = ("STEPAUDIO_API_KEY", "STEPAUDIO_GUARD_")
+"""Beginnings of variables that are this program's settings: what the engine needs of them is in the plan."""
 
 
 class ProcessRuntime:
@@ -193,7 +194,7 @@ def _go_to_tail(file: BinaryIO, lines: int) -> None:
 
 
 def _environment(of_plan: dict[str, str]) -> dict[str, str]:
-    inherited = {key: value for key, value in os.environ.items() if key not in _OURS}
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(_OURS)}
     paths = [path for path in (of_plan.get("PYTHONPATH"), inherited.get("PYTHONPATH")) if path]
     return {**inherited, **of_plan, **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})}
 

@@ -31,10 +31,12 @@ class Flag:
     metavar: str = ""
 
 
+def _joined(value: Any) -> Any:
+    return ",".join(str(item) for item in value) if isinstance(value, list | tuple) else value
+
+
 def _gpus(value: Any) -> Any:
-    if isinstance(value, list | tuple):
-        return ",".join(str(item) for item in value)
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else _joined(value)
 
 
 def _distinct(gpus: str) -> str:
@@ -96,6 +98,7 @@ def _printable(text: str) -> str:
 
 
 _GPU = r"([0-9]+(:[0-9]+)?|(GPU|MIG)-[A-Za-z0-9/-]+)"  # index, index:slice, or UUID
+_ORIGIN = r"https?://[^/\s,]+"
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")]
 FilePath = Annotated[Path, BeforeValidator(_expand)]
 Text = Annotated[str, AfterValidator(_printable)]
@@ -180,9 +183,6 @@ class Settings(BaseModel):
     insecure: Annotated[OnOff, Flag("Deployment")] = Field(
         default=False, description="Allow an address beyond loopback without a key."
     )
-    guard: Annotated[OnOff, Flag("Deployment")] = Field(
-        default=True, description="Protect the engine inside its own server process."
-    )
     log_requests: Annotated[OnOff, Flag("Deployment")] = Field(
         default=False, description="Log every request with its prompt (they may be private)."
     )
@@ -194,6 +194,45 @@ class Settings(BaseModel):
         pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]*$",
         examples=["stepaudio-serve-cache"],
         description="Named volume for compile caches.",
+    )
+
+    guard: Annotated[OnOff, Flag("Guard")] = Field(
+        default=True, description="Protect the engine inside its own server process."
+    )
+    guard_page: Annotated[OnOff, Flag("Guard")] = Field(default=True, description="Serve a page to talk to it, at /.")
+    guard_metrics: Annotated[OnOff, Flag("Guard")] = Field(default=True, description="Serve /metrics, with the key.")
+    guard_separate_thinking: Annotated[OnOff, Flag("Guard")] = Field(
+        default=True, description="Send the thinking as reasoning_content, beside the answer; off: as one raw text."
+    )
+    guard_cors_origins: Annotated[str | None, BeforeValidator(_joined), Flag("Guard", "ORIGIN,...")] = Field(
+        default=None,
+        pattern=rf"^(\*|{_ORIGIN}(,{_ORIGIN})*)$",
+        examples=["https://app.example.org"],
+        description="Origins whose web pages may call; * for all.",
+    )
+    guard_max_request_bytes: Annotated[PositiveInt, Flag("Guard", "BYTES")] = Field(
+        default=64 * 2**20, description="Most bytes of one request."
+    )
+    guard_max_audio_seconds: Annotated[Seconds | Literal["auto"], Flag("Guard", "SECONDS|auto")] = Field(
+        default="auto", description="Most audio in one request; auto: what the context holds."
+    )
+    guard_max_audio_parts: Annotated[PositiveInt, Flag("Guard", "N")] = Field(
+        default=64, description="Most clips in one request, counted after cutting."
+    )
+    guard_max_text_characters: Annotated[PositiveInt, Flag("Guard", "N")] = Field(
+        default=200_000, description="Most characters of text in one request."
+    )
+    guard_max_tokens: Annotated[PositiveInt | Literal["auto"], Flag("Guard", "TOKENS|auto")] = Field(
+        default="auto", description="Most tokens of one answer; auto: what the context holds."
+    )
+    guard_max_choices: Annotated[PositiveInt, Flag("Guard", "N")] = Field(
+        default=4, description="Most answers to one request (n)."
+    )
+    guard_max_concurrent_requests: Annotated[PositiveInt, Flag("Guard", "N")] = Field(
+        default=128, description="Most requests at a time, those that wait in the engine among them."
+    )
+    guard_max_queued_decodes: Annotated[PositiveInt, Flag("Guard", "N")] = Field(
+        default=64, description="Most sounds that are, or wait to be, decoded."
     )
 
     gpus: Annotated[str, BeforeValidator(_gpus), AfterValidator(_distinct), Flag("Size", "all|0,1|none")] = Field(
@@ -276,6 +315,7 @@ OWNED_ENGINE_FLAGS = {
     "--enable-log-requests": "log_requests",
     "--uds": "host",
     "--model": "model",
+    "--allowed-origins": "guard_cors_origins",
 }
 
 

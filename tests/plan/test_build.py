@@ -87,7 +87,7 @@ def test_template_generation_config_and_guard_are_files_in_one_read_only_folder(
         "chat_template.jinja",
         "generation_config/generation_config.json",
         "stepaudio_guard/__init__.py",
-        "stepaudio_guard/door.py",
+        "stepaudio_guard/guard/__init__.py",
     }
     assert json.loads(made.files["generation_config/generation_config.json"])["eos_token_id"][-1] == 151665
     assert mount_at(made, "/opt/stepaudio") == Mount(made.files_source, "/opt/stepaudio", read_only=True)

@@ -142,6 +142,7 @@ def test_the_environment_is_the_plans_on_top_of_ours_without_our_key(
     runtime: ProcessRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("STEPAUDIO_API_KEY", "k-secret")
+    monkeypatch.setenv("STEPAUDIO_GUARD_MAX_TOKENS", "auto")
     monkeypatch.setenv("INHERITED", "yes")
     monkeypatch.setenv("PYTHONPATH", "/theirs")
     deployment = started(runtime, "env", MINE="1", PYTHONPATH="/ours")
@@ -149,6 +150,7 @@ def test_the_environment_is_the_plans_on_top_of_ours_without_our_key(
     lines = log(runtime, deployment).splitlines()
     assert {"MINE=1", "INHERITED=yes", "PYTHONPATH=/ours:/theirs"} <= set(lines)
     assert "k-secret" not in "".join(lines)
+    assert "STEPAUDIO_GUARD_MAX_TOKENS=auto" not in lines  # a setting: the plan has what the guard needs of it
 
 
 def test_a_program_that_does_not_exist_is_refused_and_leaves_nothing(runtime: ProcessRuntime) -> None:

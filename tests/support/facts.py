@@ -51,7 +51,7 @@ FACTS = Facts(
     folders=Folders(state=Path("/state"), models=Path("/data/models"), hub_cache=Path("/hub")),
     architecture="amd64",
     chat_template="{{ messages }}",
-    guard_files={"__init__.py": "class Guard: ...\n", "door.py": "OPEN = False\n"},
+    guard_files={"__init__.py": "from .guard import Guard\n", "guard/__init__.py": "class Guard: ...\n"},
     rehearsal_environment={},
 )
 
