@@ -15,6 +15,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 from support import testbed
 from support.cli import Cli, isolated_environment
 from support.parts import Parts
@@ -47,6 +48,8 @@ PARTS = pytest.StashKey[Parts]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[PARTS] = Parts()
+    hypothesis_settings.register_profile("untimed", deadline=None)
+    hypothesis_settings.load_profile("untimed")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
