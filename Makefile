@@ -46,7 +46,7 @@ rehearsal-image: $(STAMP) ## build the rehearsal engine's image (BASE=IMAGE)
 # away from this machine's engine, settings and checkpoints: the folder is the same wherever it is written
 compose: $(STAMP) ## write compose/ anew from the plan
 	@away=$$(mktemp -d) && here=$$PWD && cd "$$away" && echo '{"gpus": [], "architecture": "amd64"}' > facts.json && \
-		env -i PATH="$$PATH" HOME="$$away" \
+		rm -rf "$$here/compose/engine" && env -i PATH="$$PATH" HOME="$$away" \
 		"$$here/$(BIN)/stepaudio-serve" render compose --facts facts.json -o "$$here/compose" && rm -rf "$$away"
 
 bench: $(STAMP) ## run the benchmarks; each prints a ratio

@@ -1,112 +1,192 @@
-"""`ask`: a question about a sound, answered as it streams."""
+"""`ask`: a question about sounds, answered as it streams."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import SettingsError, StepAudioError
+from ..errors import SettingsError
 from .options import file_names
-from .output import document, duration, notice, paint, row
-from .selection import json_flag, name_flag, only_settings, selected_name
+from .output import document, notice
+from .selection import json_flag, name_flag
+from .target import target_of
 
 if TYPE_CHECKING:
-    from ..client.answer import Answer, Event
-    from ..client.wire import Question
-    from ..settings.sources import Resolved
+    from collections.abc import Sequence
 
-FORMATS = {"wav": "a WAV without PCM samples", "mp3": "an MP3", "flac": "a FLAC", "ogg": "an OGG"}
+    from click.shell_completion import CompletionItem
+
+    from ..client.listen import Heard
+    from ..client.sound import Sound
+    from ..client.tasks import Asked
+
 DEFAULT_PROMPT = "What do you hear?"
-AUDIO_ENDINGS = {".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".webm", ".mp4", ".aac"}
+AUDIO_ENDINGS = {".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".webm", ".mp4", ".aac", ".mkv", ".mov", ".wma"}
+
+
+def _task_names(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem | str]:
+    from ..client.tasks import task_names
+
+    return [name for name in task_names() if name.startswith(incomplete)]
 
 
 @click.command("ask")
-@click.argument("words", nargs=-1, required=True, metavar="AUDIO... [PROMPT]", shell_complete=file_names)
+@click.argument("words", nargs=-1, required=False, metavar="AUDIO... [PROMPT]", shell_complete=file_names)
+@click.option("--task", "task_name", metavar="TASK", shell_complete=_task_names, help="What to do; `help` lists them.")
+@click.option("--language", metavar="LANGUAGE", help="The language that is spoken, as in German.")
+@click.option("--to", metavar="LANGUAGE", help="The language to translate into, with --task translate.")
+@click.option(
+    "--mic",
+    is_flag=False,
+    flag_value=0.0,
+    type=click.FloatRange(min=0),
+    metavar="[SECONDS]",
+    help="Record from the microphone, until Enter if no length is given.",
+)
 @name_flag("name")
 @click.option("--endpoint", metavar="URL", help="Ask this endpoint instead of a deployment.")
 @click.option("--model", metavar="NAME", help="Model name, with --endpoint [default: Step-Audio-R1]")
 @click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Most tokens of thinking and answer.")
 @click.option("--temperature", type=click.FloatRange(min=0, max=2), metavar="T", help="0 for the likeliest words.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For the whole answer.")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="For each answer.")
+@click.option("--window", type=click.FloatRange(60, 1200), metavar="SECONDS", help="Most audio to send at a time.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=1, metavar="N", help="Parts or files asked about at once.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="PATH", help="A file for the answer, or a folder."
+)
+@click.option("--force", is_flag=True, help="Write over results that are there.")
 @click.option("--hide-thinking", is_flag=True, help="Show the answer only.")
+@click.option("--raw", is_flag=True, help="Leave Markdown as it is on a terminal too.")
 @json_flag
-def command(  # noqa: PLR0913 - one parameter a flag
-    words: tuple[str, ...],
-    *,
-    name: str | None,
-    endpoint: str | None,
-    model: str | None,
-    max_tokens: int | None,
-    temperature: float | None,
-    timeout: float | None,
-    hide_thinking: bool,
-    as_json: bool,
-) -> int:
-    """Ask a question about one or several sounds; the thinking is shown dimmed, then the answer.
+def command(words: tuple[str, ...], *, task_name: str | None, **flags: Any) -> int:
+    """Ask a question about sounds, or do a task with them; the thinking is shown dimmed, then the answer.
 
-    Takes WAV, MP3, FLAC and OGG files, told by their bytes, whatever their names say. An endpoint on another
-    machine gets the key of STEPAUDIO_API_KEY or STEPAUDIO_API_KEY_FILE only, not that of a file of settings.
+    Takes any file with sound in it, told by its bytes; `-` is standard input. Audio that is longer than the context
+    is heard in parts, whose answers are made one. With --task each file is heard by itself, without it all together.
+    A folder (with -o FOLDER) is heard file by file; the same command again goes on where it was interrupted.
+
+    An endpoint on another machine gets the key of STEPAUDIO_API_KEY or STEPAUDIO_API_KEY_FILE only, not that of a
+    file of settings.
     """
-    from ..client.conversation import user_message
-    from ..client.recording import as_wav, read_recording, unmeasured
-    from ..client.stream import ask
-    from ..client.wire import Question
-    from ..lifecycle.api_key import key_of
-    from ..runtime.choose import locate
+    if task_name == "help":
+        return _list_tasks(as_json=flags["as_json"])
+    paths, prompt = split_words(words, has_task=task_name is not None, has_microphone=flags["mic"] is not None)
+    asked = _asked(task_name, prompt, flags["language"], flags["to"])
+    folder = next((path for path in paths if path.is_dir()), None)
+    if folder is not None:
+        if len(paths) > 1 or flags["mic"] is not None:
+            raise SettingsError("one folder, or files: not both", fix=f"stepaudio-serve ask {folder} -o RESULTS")
+        from .ask_folder import ask_folder
 
-    paths, prompt = split_words(words)
-    recordings = [read_recording(path) for path in paths]
-    for recording in unmeasured(recordings):
-        notice(
-            f"{recording.name} is {FORMATS[recording.format]}, whose length is not checked;"
-            " the released engine dies of clips over 29.98 s"
-        )
-        row("fix", as_wav(recording.name), whole=True)
-    resolved = only_settings("api_key", "api_key_file", "served_model_name")
-    settings = resolved.settings
-    if endpoint:
-        target, served = endpoint, model or settings.served_model_name
-        key = key_of(settings) if may_have_key(endpoint, resolved) else None
-    else:
-        _, deployment = locate(selected_name(name, None))
-        target, served, key = deployment.endpoint, deployment.model, key_of(settings, deployment)
-    question = Question(
-        endpoint=target,
-        model=served,
-        messages=[user_message(prompt, recordings)],
-        api_key=key,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        timeout=timeout,
-    )
-    try:
-        answer = ask(question) if as_json else _stream(question, hide_thinking=hide_thinking)
-    except StepAudioError as error:
-        if not endpoint and error.fix.startswith("stepaudio-serve "):  # a library's question knows no deployment
-            error.fix += f" {deployment.name}"
-        raise
-    if as_json:
-        document(asdict(answer))
-        return 0
-    if answer.finish_reason == "length":
-        notice("the answer was cut off: --max-tokens or the context is used up", level="warning")
-    tokens = (answer.usage or {}).get("completion_tokens")
-    notice(f"{duration(answer.seconds)}{f', {tokens} tokens' if tokens else ''}")
+        target = target_of(flags)
+        with target.named_in_fixes():
+            return ask_folder(folder, asked, target.question, target.context(), flags)
+    return _ask(paths, asked, flags)
+
+
+def _ask(paths: Sequence[Path], asked: Asked, flags: dict[str, Any]) -> int:
+    from ..client.listen import as_document, listen
+    from ..client.results import must_not_exist, write_whole
+    from ..client.sound import open_sound
+    from .ask_listener import Quiet, Shown
+
+    output: Path | None = flags["output"]
+    if output is not None:
+        must_not_exist(output, force=flags["force"])
+    sounds = [_stdin() if str(path) == "-" else open_sound(path) for path in paths]
+    target = target_of(flags)
+    if flags["mic"] is not None:
+        from .listening import listen_for_sound
+
+        sounds.append(listen_for_sound(flags["mic"] or None))
+    groups: list[list[Sound]] = [sounds] if asked.together else [[sound] for sound in sounds]
+    results: list[tuple[str, Heard]] = []
+    with target.named_in_fixes():
+        context = target.context()
+        for group in groups:
+            title = group[0].name if len(groups) > 1 else ""
+            shown = (
+                Quiet()
+                if flags["as_json"]
+                else Shown(
+                    title=title, hide_thinking=flags["hide_thinking"], raw=flags["raw"], show_text=output is None
+                )
+            )
+            with shown:
+                heard = listen(
+                    group,
+                    asked,
+                    target.question,
+                    context=context,
+                    longest=flags["window"],
+                    jobs=flags["jobs"],
+                    listener=shown,
+                )
+                shown.end(heard)
+            results.append((", ".join(sound.name for sound in group), heard))
+    said = as_document(results)
+    if output is not None:
+        must_not_exist(output, force=flags["force"])
+        write_whole(output, as_text(said, as_json=flags["as_json"]))
+        notice(f"written to {output}")
+    elif flags["as_json"]:
+        document(said)
     return 0
 
 
-def split_words(words: tuple[str, ...]) -> tuple[list[Path], str]:
-    """Files first, then at most one prompt.
+def _stdin() -> Sound:
+    from ..client.sound import kept
+
+    if sys.stdin.isatty():
+        raise SettingsError("`-` is standard input, and that is the keyboard", fix="stepaudio-serve ask - < FILE")
+    return kept(sys.stdin.buffer)
+
+
+def as_text(said: dict[str, Any], *, as_json: bool) -> str:
+    """A result as it is written to a file."""
+    import json
+
+    return (json.dumps(said, indent=2, ensure_ascii=False) if as_json else said["text"]) + "\n"
+
+
+def _asked(task_name: str | None, prompt: str, language: str | None, to: str | None) -> Asked:
+    from ..client.tasks import load_task, prepare, question
+
+    if task_name is not None:
+        return prepare(load_task(task_name), more=prompt, language=language, to=to)
+    if language or to:
+        raise SettingsError(
+            "a language is for a task", fix="--task transcribe --language ... or --task translate --to ..."
+        )
+    return question(prompt or DEFAULT_PROMPT)
+
+
+def _list_tasks(*, as_json: bool) -> int:
+    from ..client.tasks import all_tasks, own_folder
+    from .output import table
+
+    tasks = all_tasks()
+    if as_json:
+        document({"tasks": [task.model_dump() for task in tasks], "folder": str(own_folder())})
+    else:
+        table([(task.name, task.summary) for task in tasks], ("TASK", "WHAT"))
+        notice(f"your own are files in {own_folder()}")
+    return 0
+
+
+def split_words(
+    words: tuple[str, ...], *, has_task: bool = False, has_microphone: bool = False
+) -> tuple[list[Path], str]:
+    """Files first, then at most one prompt; empty where there is none.
 
     Raises:
-        SettingsError: a file does not exist, or there are two prompts.
+        SettingsError: a file does not exist, or there are two prompts, or no sound.
     """
-    paths = [Path(word) for word in words if _is_file(word)]
-    others = [word for word in words if not _is_file(word)]
+    paths = [Path(word) for word in words if _is_sound(word)]
+    others = [word for word in words if not _is_sound(word)]
     missing = [word for word in others if Path(word).suffix.lower() in AUDIO_ENDINGS]
     if missing:
         raise SettingsError(f"there is no file {missing[0]}", why=f"not in {Path(missing[0]).parent.absolute()}")
@@ -116,75 +196,16 @@ def split_words(words: tuple[str, ...]) -> tuple[list[Path], str]:
             why="one question at the end is expected",
             fix='stepaudio-serve ask FILE... "the whole question in quotes"',
         )
-    if not paths:
-        raise SettingsError("no sound was given", fix=f'stepaudio-serve ask FILE "{others[0]}"')
-    return paths, others[0] if others else DEFAULT_PROMPT
+    if not paths and not has_microphone:
+        words_given = f' "{others[0]}"' if others else " --task transcribe" if has_task else ""
+        raise SettingsError("no sound was given", fix=f"stepaudio-serve ask FILE{words_given}")
+    if paths.count(Path("-")) > 1:
+        raise SettingsError("standard input can be heard once", fix="stepaudio-serve ask - < FILE")
+    return paths, others[0] if others else ""
 
 
-def _is_file(word: str) -> bool:
+def _is_sound(word: str) -> bool:
     try:
-        return Path(word).is_file()
+        return word == "-" or Path(word).exists()
     except OSError:  # a question longer than a file's name may be
         return False
-
-
-def may_have_key(endpoint: str, resolved: Resolved) -> bool:
-    """Whether an endpoint that was named gets the key of the settings.
-
-    One on this machine does. Any other gets a key of the environment, which was set for this command; a file's
-    key is for the deployments of this machine.
-    """
-    from ..client.wire import chat_url, is_this_machine
-
-    host = chat_url(endpoint).host
-    origins = [resolved.origins[name] for name in ("api_key", "api_key_file")]
-    if is_this_machine(host) or any(origin.source == "environment" for origin in origins):
-        return True
-    for origin in origins:
-        if origin.source != "default":
-            notice(f"the key of {origin.place} is not sent to {host}; STEPAUDIO_API_KEY_FILE=FILE sends one")
-    return False
-
-
-def _stream(question: Question, *, hide_thinking: bool) -> Answer:
-    from ..client.answer import Text, Thinking
-    from ..client.stream import ask
-
-    thinking, text = Words(sys.stderr), Words(sys.stdout)
-
-    def show(event: Event) -> None:
-        if isinstance(event, Thinking) and not hide_thinking:
-            thinking.write(event.text, "dim")
-        elif isinstance(event, Text):
-            thinking.end("\n\n")
-            text.write(event.text)
-
-    try:
-        answer = ask(question, on_event=show)
-        if not text.last:  # the thinking never ended: all words are the answer
-            thinking.end("\n")
-            text.write(answer.text)
-    finally:  # whatever comes next, an error too, begins on its own line
-        thinking.end("\n")
-        text.end("\n")
-    return answer
-
-
-@dataclass(slots=True)
-class Words:
-    """Words as they arrive on a stream; `last` are the two characters that they end with until they are ended."""
-
-    stream: TextIO
-    last: str = ""
-
-    def write(self, text: str, style: str = "") -> None:
-        """Show them at once."""
-        self.stream.write(paint(text, style, self.stream) if style else text)
-        self.stream.flush()
-        self.last = (self.last + text)[-2:]
-
-    def end(self, ending: str) -> None:
-        """End them, if there are any, with these line breaks, of which they may have some already."""
-        if self.last and not self.last.endswith(ending):
-            there = len(self.last) - len(self.last.rstrip("\n"))
-            self.write(ending[there:])

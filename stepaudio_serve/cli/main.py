@@ -34,6 +34,8 @@ SECTIONS = {
     },
     "Talk": {
         "ask": "Ask a question about a sound.",
+        "chat": "Talk about sounds, turn by turn.",
+        "open": "Open the page in the browser.",
     },
 }
 HELP = """From a model name to an endpoint that has proved it can hear.

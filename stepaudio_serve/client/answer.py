@@ -42,12 +42,14 @@ class Text:
 class Finish:
     """The end: why the engine stopped (`stop`, `length`, ...), and what it counted in tokens.
 
-    `thinking_ended` is False when the words ended without a `</think>`.
+    `thinking_ended` is False when the words ended without a `</think>`. `notice` is what the guard changed in the
+    question, in its words.
     """
 
     reason: str
     usage: Mapping[str, object] | None = None
     thinking_ended: bool = True
+    notice: str = ""
 
 
 Event: TypeAlias = Thinking | Text | Finish
@@ -55,13 +57,18 @@ Event: TypeAlias = Thinking | Text | Finish
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer; `usage` in tokens, `seconds` from the question to the end."""
+    """A whole answer; `usage` in tokens, `seconds` from the question to the end, `first_token_s` to its first piece.
+
+    `notice` is what the guard changed in the question, in its words; empty where nothing.
+    """
 
     text: str
     thinking: str
     finish_reason: str
     usage: Mapping[str, object] | None
     seconds: float
+    first_token_s: float | None = None
+    notice: str = ""
 
 
 def separate(parts: Iterable[Delta | Finish]) -> Iterator[Event]:
@@ -81,7 +88,7 @@ def separate(parts: Iterable[Delta | Finish]) -> Iterator[Event]:
             yield replace(event, text=text)
 
 
-def whole(events: Sequence[Event], *, seconds: float) -> Answer:
+def whole(events: Sequence[Event], *, seconds: float, first_token_s: float | None = None) -> Answer:
     """Put the pieces together, without the white space around thinking and text.
 
     An engine that stopped by itself and never ended its thinking has answered without thinking: then all its
@@ -94,7 +101,7 @@ def whole(events: Sequence[Event], *, seconds: float) -> Answer:
     text = "".join(event.text for event in events if isinstance(event, Text)).strip()
     if finish.reason == "stop" and not finish.thinking_ended:
         thinking, text = "", thinking
-    return Answer(text, thinking, finish.reason, finish.usage, seconds)
+    return Answer(text, thinking, finish.reason, finish.usage, seconds, first_token_s, finish.notice)
 
 
 def _split(parts: Iterable[Delta | Finish]) -> Iterator[Event]:

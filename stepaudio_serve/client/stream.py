@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 import time
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import httpx
 from httpx_sse import EventSource, SSEError
 
-from ..errors import SettingsError, StepAudioError, TimedOutError, UnhealthyError
+from ..errors import StepAudioError, UnhealthyError
 from .answer import Answer, Finish, separate, whole
-from .wire import DONE, chat_url, engine_message, is_this_machine, read_chunk, request_body, request_headers
+from .connection import http_client, opening_errors, refusal, timed_out
+from .wire import DONE, chat_url, read_chunk, request_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -22,8 +25,11 @@ if TYPE_CHECKING:
     from .answer import Delta, Event
     from .wire import Question
 
-CONNECT_SECONDS = 5.0
-"""A server that listens accepts at once; an address that leads nowhere should not take long to say so."""
+NOTICE = "x-stepaudio-notice"
+"""The response header in which the guard says what it changed in the request."""
+
+
+SENT_BYTES = 1 << 18
 
 
 def ask(question: Question, *, on_event: Callable[[Event], object] | None = None) -> Answer:
@@ -32,13 +38,16 @@ def ask(question: Question, *, on_event: Callable[[Event], object] | None = None
     Raises what `stream` raises.
     """
     begun = time.monotonic()
+    first_token_s: float | None = None
     events = []
     with closing(stream(question)) as arriving:
         for event in arriving:
+            if first_token_s is None and not isinstance(event, Finish):
+                first_token_s = time.monotonic() - begun
             events.append(event)
             if on_event:
                 on_event(event)
-    return whole(events, seconds=time.monotonic() - begun)
+    return whole(events, seconds=time.monotonic() - begun, first_token_s=first_token_s)
 
 
 def stream(question: Question) -> Generator[Event, None, None]:
@@ -56,23 +65,25 @@ def stream(question: Question) -> Generator[Event, None, None]:
 def _received(question: Question) -> Generator[Delta | Finish, None, None]:
     url = chat_url(question.endpoint)
     deadline = None if question.timeout is None else time.monotonic() + question.timeout
-    with _client(question, url) as client:
-        with _opening_errors(question):
-            request = client.build_request("POST", url, json=request_body(question))
-            response = client.send(request, stream=True)
+    with http_client(question, url) as client:
+        with opening_errors(question):
+            response = client.send(_request(client, url, question), stream=True)
         with closing(response), _reading_errors(question, deadline), _shut_at(deadline, response):
             if response.status_code != 200:
                 response.read()
-                raise _refusal(question, response)
-            yield from _parts(response)
+                raise refusal(question, response)
+            for part in _parts(response):
+                yield replace(part, notice=response.headers.get(NOTICE, "")) if isinstance(part, Finish) else part
 
 
-def _client(question: Question, url: httpx.URL) -> httpx.Client:
-    return httpx.Client(
-        headers=request_headers(question),
-        timeout=httpx.Timeout(question.timeout, connect=CONNECT_SECONDS),
-        trust_env=not is_this_machine(url.host),
-        verify=url.scheme == "https",  # certificates take 0.2 s to load
+def _request(client: httpx.Client, url: httpx.URL, question: Question) -> httpx.Request:
+    """The question as a request that is sent bit by bit: the HTTP library copies what it sends."""
+    body = json.dumps(request_body(question), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return client.build_request(
+        "POST",
+        url,
+        content=(body[begin : begin + SENT_BYTES] for begin in range(0, len(body), SENT_BYTES)),
+        headers={"Content-Type": "application/json", "Content-Length": str(len(body))},
     )
 
 
@@ -117,31 +128,12 @@ def _shut(connection: socket.socket) -> None:
 
 
 @contextmanager
-def _opening_errors(question: Question) -> Iterator[None]:
-    try:
-        yield
-    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-        why = str(error) or f"No connection within {CONNECT_SECONDS:g} s."
-        raise UnhealthyError(
-            f"Nothing answers at {question.endpoint}.", why=why, fix="stepaudio-serve status"
-        ) from error
-    except httpx.TimeoutException as error:
-        raise _timed_out(question) from error
-    except httpx.TransportError as error:
-        raise UnhealthyError(
-            f"{question.endpoint} closed the connection without an answer.",
-            why=f"An engine that is still loading does that. ({error})",
-            fix="stepaudio-serve wait",
-        ) from error
-
-
-@contextmanager
 def _reading_errors(question: Question, deadline: float | None) -> Iterator[None]:
     try:
         yield
     except (httpx.RequestError, StepAudioError, ValueError) as error:
         late = deadline is not None and time.monotonic() >= deadline
-        words = _timed_out(question) if late else _in_words(error, question)
+        words = timed_out(question) if late else _in_words(error, question)
         raise words from error
 
 
@@ -149,7 +141,7 @@ def _in_words(error: Exception, question: Question) -> StepAudioError:
     if isinstance(error, StepAudioError):
         return error
     if isinstance(error, httpx.TimeoutException):
-        return _timed_out(question)
+        return timed_out(question)
     if isinstance(error, SSEError | ValueError):
         return UnhealthyError(
             f"{question.endpoint} does not speak the chat protocol.",
@@ -159,28 +151,5 @@ def _in_words(error: Exception, question: Question) -> StepAudioError:
     return _broken_off(str(error))
 
 
-def _refusal(question: Question, response: httpx.Response) -> StepAudioError:
-    status, why = response.status_code, engine_message(response.text)
-    if status in {401, 403}:
-        return SettingsError("The endpoint wants its API key.", why=why, fix="export STEPAUDIO_API_KEY=...")
-    if status == 404:
-        return SettingsError(
-            f"The endpoint does not serve {question.model!r}.",
-            why=why,
-            fix=f"curl {question.endpoint}/v1/models",
-        )
-    if 400 <= status < 500 and status != 429:
-        return SettingsError(f"The engine refuses the question (HTTP {status}).", why=why)
-    return UnhealthyError(f"The engine cannot answer (HTTP {status}).", why=why, fix="stepaudio-serve logs --tail 50")
-
-
 def _broken_off(why: str) -> UnhealthyError:
     return UnhealthyError("The engine broke off in the middle of its answer.", why=why, fix="stepaudio-serve status")
-
-
-def _timed_out(question: Question) -> TimedOutError:
-    return TimedOutError(
-        f"No whole answer within {question.timeout:g} s.",
-        why="The engine is slow, busy, or hangs.",
-        fix="stepaudio-serve status",
-    )

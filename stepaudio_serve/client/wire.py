@@ -51,6 +51,15 @@ class Chunk:
 
 def chat_url(endpoint: str) -> httpx.URL:
     """Where the endpoint takes chats. Raises `SettingsError` when it is no http(s) address."""
+    return _route(endpoint, "chat/completions")
+
+
+def models_url(endpoint: str) -> httpx.URL:
+    """Where the endpoint says what it serves. Raises `SettingsError` when it is no http(s) address."""
+    return _route(endpoint, "models")
+
+
+def _route(endpoint: str, route: str) -> httpx.URL:
     try:
         url = httpx.URL(endpoint)
     except httpx.InvalidURL as error:
@@ -58,7 +67,7 @@ def chat_url(endpoint: str) -> httpx.URL:
     if url.scheme not in {"http", "https"} or not url.host:
         raise _no_address(endpoint, "It does not begin with http:// or https:// and a host.")
     base = url.path.rstrip("/").removesuffix("/v1")
-    return url.copy_with(path=f"{base}/v1/chat/completions")
+    return url.copy_with(path=f"{base}/v1/{route}")
 
 
 def is_this_machine(host: str) -> bool:
@@ -119,14 +128,17 @@ def read_chunk(data: str) -> Chunk:
         raise ValueError(f"not a chat chunk: {data[:80]}") from error
 
 
-def engine_message(body: str) -> str:
-    """What an error response says, in the engine's own words, shortened to 500 characters."""
+def engine_error(body: str) -> tuple[str, str]:
+    """An error response's code, and what it says in the engine's own words, shortened to 500 characters."""
     try:
         said: Any = json.loads(body)
     except ValueError:
         said = None
-    message = _error_message(said) if isinstance(said, dict) else ""
-    return (message or body.strip())[:500]
+    if not isinstance(said, dict):
+        return "", body.strip()[:500]
+    error = said.get("error") or said
+    code = error.get("code") if isinstance(error, dict) else None
+    return str(code or ""), (_error_message(said) or body.strip())[:500]
 
 
 def _error_message(said: dict[str, Any]) -> str:

@@ -16,7 +16,8 @@ from .nvml import look_at_gpus
 from .trusted_code import trusted_code
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+    from importlib.abc import Traversable
 
     from docker import DockerClient
 
@@ -146,13 +147,16 @@ def _unseen_checkpoint(model: str, models: Path, within: str) -> Checkpoint:
 def guard_sources() -> dict[str, str]:
     """The package that is put into the engine: the guard, the audio modules it uses, and a door to them."""
     package = files("stepaudio_serve")
-    sources = {
-        f"{part}/{item.name}": item.read_text("utf-8")
-        for part in ("guard", "audio")
-        for item in sorted(package.joinpath(part).iterdir(), key=lambda item: item.name)
-        if item.is_file() and item.name.endswith((".py", ".json", ".html"))
-    }
-    return {"__init__.py": "from .guard import Guard as Guard\n", **sources}
+    parts = {name: text for part in ("guard", "audio") for name, text in _sources(package.joinpath(part), part)}
+    return {"__init__.py": "from .guard import Guard as Guard\n", **parts}
+
+
+def _sources(folder: Traversable, place: str) -> Iterator[tuple[str, str]]:
+    for item in sorted(folder.iterdir(), key=lambda item: item.name):
+        if item.is_dir():
+            yield from _sources(item, f"{place}/{item.name}")
+        elif item.name.endswith((".py", ".json", ".html")):
+            yield f"{place}/{item.name}", item.read_text("utf-8")
 
 
 def key_file_problem(path: Path) -> str:

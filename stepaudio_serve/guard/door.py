@@ -20,25 +20,28 @@ if TYPE_CHECKING:
 
 ROUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
+        "/": ("GET", "HEAD"),
         "/health": ("GET",),
         "/ping": ("GET", "POST"),
         "/version": ("GET",),
         "/v1/models": ("GET",),
         "/v1/chat/completions": ("POST",),
         "/v1/completions": ("POST",),
+        "/v1/audio/transcriptions": ("POST",),
         "/tokenize": ("POST",),
         "/metrics": ("GET",),
     }
 )
-"""The engine's routes that an ordinary client needs, with the methods vLLM gives them."""
+"""The routes that an ordinary client needs, with the methods vLLM gives them; the guard itself serves the page
+at `/` and transcriptions."""
 
-KEYLESS_ROUTES = frozenset({"/health", "/ping"})
-"""Open without a key, for load balancers and health checks; they tell nothing but alive or dead."""
+KEYLESS_ROUTES = frozenset({"/", "/health", "/ping"})
+"""Open without a key: health checks tell nothing but alive or dead, the page holds nothing and asks for the key."""
 
 
 def judge(config: GuardConfig, scope: Scope) -> Refusal | None:
     """Why the HTTP request in `scope` is turned away, or None where it may pass."""
-    routes = ROUTES if config.metrics else {path: ROUTES[path] for path in ROUTES if path != "/metrics"}
+    routes = routes_of(config)
     path = route_path(scope)
     if path not in routes:
         return _no_such_route(routes)
@@ -47,6 +50,14 @@ def judge(config: GuardConfig, scope: Scope) -> Refusal | None:
     if config.keys is None or path in KEYLESS_ROUTES:
         return None
     return _judge_key(config.keys, scope)
+
+
+def routes_of(config: GuardConfig) -> Mapping[str, tuple[str, ...]]:
+    """The routes that are served, with their methods."""
+    if config.metrics and config.page:
+        return ROUTES
+    shut = {"/metrics": not config.metrics, "/": not config.page}
+    return {path: methods for path, methods in ROUTES.items() if not shut.get(path)}
 
 
 def route_path(scope: Scope) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .asgi import Send
+    from .asgi import Message, Send
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +44,17 @@ def bad_request(code: str, message: str, param: str | None = None, *, status: in
     return RefusedError(Refusal(status, code, message, param=param))
 
 
-async def send_refusal(refusal: Refusal, send: Send) -> None:
-    """Answer one HTTP request with `refusal`."""
+def messages(refusal: Refusal) -> list[Message]:
+    """The ASGI messages that answer one HTTP request with `refusal`."""
     body = refusal.body
     headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *refusal.headers]
-    await send({"type": "http.response.start", "status": refusal.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    return [
+        {"type": "http.response.start", "status": refusal.status, "headers": headers},
+        {"type": "http.response.body", "body": body},
+    ]
+
+
+async def send_refusal(refusal: Refusal, send: Send) -> None:
+    """Answer one HTTP request with `refusal`."""
+    for message in messages(refusal):
+        await send(message)

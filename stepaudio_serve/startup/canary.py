@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from ..client.answer import Finish, Text, whole
 from ..client.conversation import user_message
-from ..client.recording import recognise
+from ..client.recording import Clip, Recording
 from ..client.stream import stream
 from ..client.wire import Question
 from ..errors import StepAudioError
@@ -110,10 +110,11 @@ def ask_canary(
     Nothing that the engine does is raised: when it refuses, breaks off or takes longer than `canary.timeout`,
     `heard` is None and `why` has the reason.
     """
+    recording = Recording("canary.wav", (Clip(canary.clip, canary.clip_seconds),))
     question = Question(
         endpoint,
         model,
-        [user_message(canary.question, [recognise(canary.clip, name="canary.wav")])],
+        [user_message(canary.question, [recording])],
         api_key=api_key,
         temperature=canary.temperature,
         timeout=canary.timeout,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stepaudio_serve.cli.ask import Words
+from stepaudio_serve.cli.answering import Words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -53,12 +53,11 @@ def test_a_question_may_be_longer_than_a_file_name_may_be(rehearsal: Rehearsal) 
     assert "Clip 1: 2.88 s" in asked.stdout
 
 
-def test_a_file_is_called_what_its_bytes_are(rehearsal: Rehearsal) -> None:
-    assert rehearsal.up().code == 0
-    (rehearsal.cli.folder / "talk.wav").write_bytes(b"ID3\x04" + bytes(40))
+def test_what_is_no_sound_is_refused_whatever_its_name(rehearsal: Rehearsal) -> None:
+    (rehearsal.cli.folder / "talk.wav").write_bytes(b"%PDF-1.7" + bytes(40))
     asked = rehearsal.ask("talk.wav")
-    assert "talk.wav is an MP3" in asked.stderr
-    assert "ffmpeg -i talk.wav -ac 1 -ar 16000 talk.16k.wav" in asked.stderr
+    assert asked.code == 2
+    assert "talk.wav cannot be heard" in asked.stderr
 
 
 # ---- the answer on the screen

@@ -13,7 +13,7 @@ from stepaudio_serve.guard.keys import parse_keys
 OPEN = GuardConfig()
 LOCKED = GuardConfig(keys=parse_keys(b"key-one\nkey-two\n"))
 PASSES = [(method, path) for path, methods in ROUTES.items() for method in methods]
-NEEDS_KEY = [(method, path) for method, path in PASSES if path not in {"/health", "/ping"}]
+NEEDS_KEY = [(method, path) for method, path in PASSES if path not in {"/", "/health", "/ping"}]
 
 
 def scope(method: str, path: str, *headers: tuple[bytes, bytes], root_path: str = "") -> dict[str, Any]:
@@ -46,7 +46,7 @@ class TestRoutes:
         "path",
         [
             "",
-            "/",
+            "//",
             "//health",
             "/health/",
             "/Health",
@@ -84,6 +84,11 @@ class TestRoutes:
         assert refusal is not None
         assert refusal.status == 404
         assert "/metrics" not in refusal.message
+
+    def test_the_page_can_be_switched_off(self) -> None:
+        assert status(OPEN, scope("HEAD", "/")) is None
+        assert status(GuardConfig(page=False), scope("GET", "/")) == 404
+        assert status(GuardConfig(page=False), scope("GET", "/metrics")) is None
 
     @pytest.mark.parametrize(
         ("method", "path", "allow"),
@@ -139,8 +144,8 @@ class TestKey:
         assert status(LOCKED, scope(method, path)) == 401
         assert judge(LOCKED, scope(method, path, bearer("Bearer key-one"))) is None
 
-    @pytest.mark.parametrize("path", ["/health", "/ping"])
-    def test_a_health_check_needs_none(self, path: str) -> None:
+    @pytest.mark.parametrize("path", ["/", "/health", "/ping"])
+    def test_a_health_check_and_the_page_need_none(self, path: str) -> None:
         assert judge(LOCKED, scope("GET", path)) is None
         assert judge(LOCKED, scope("GET", path, bearer("Bearer wrong"))) is None
 

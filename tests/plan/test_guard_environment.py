@@ -16,8 +16,8 @@ def variables(template: str = THINKING, key_file: str | None = None, **settings:
     return guard_environment(Settings(**settings), files="/opt/stepaudio", key_file=key_file, chat_template=template)
 
 
-def test_by_default_it_is_told_only_where_its_modules_are() -> None:
-    assert variables() == {"PYTHONPATH": "/opt/stepaudio"}
+def test_by_default_it_is_told_only_where_its_modules_are_and_to_stay_on_one_core() -> None:
+    assert variables() == {"PYTHONPATH": "/opt/stepaudio", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def test_without_a_guard_there_is_nothing_to_tell() -> None:

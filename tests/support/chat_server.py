@@ -6,9 +6,10 @@ import asyncio
 import json
 import socket
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import uvicorn
 from starlette.applications import Starlette
@@ -16,9 +17,11 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Iterator
 
     from starlette.requests import Request
+
+Answering: TypeAlias = Callable[[dict[str, Any]], "Response | Sequence[object]"]
 
 HANG = object()
 """In a script: say nothing more and keep the connection."""
@@ -32,14 +35,21 @@ class ChatServer:
     """`url` is the endpoint; `requests` are the bodies and headers that came; `gone` is set when a client left."""
 
     url: str
-    reply: Response | Sequence[object] = ()
+    reply: Response | Sequence[object] | Answering = ()
     pause: float = 0.0
     requests: list[tuple[dict[str, Any], dict[str, str]]] = field(default_factory=list)
     gone: threading.Event = field(default_factory=threading.Event)
+    context: int | None = None
 
     def forget(self) -> ChatServer:
         """As new, for the next test."""
         self.reply, self.pause, self.requests, self.gone = (), 0.0, [], threading.Event()
+        self.context = None
+        return self
+
+    def answers(self, answering: Answering) -> ChatServer:
+        """Make each answer of its request: a script as `says` takes it, or a response."""
+        self.reply = answering
         return self
 
     def says(self, *script: object) -> ChatServer:
@@ -58,9 +68,15 @@ class ChatServer:
 
     async def take(self, request: Request) -> Response:
         self.requests.append((await request.json(), dict(request.headers)))
-        if isinstance(self.reply, Response):
-            return self.reply
-        return StreamingResponse(self._stream(self.reply, self.gone), media_type="text/event-stream")
+        reply = self.reply
+        if not isinstance(reply, Response | Sequence):
+            reply = await asyncio.to_thread(reply, self.requests[-1][0])
+        if isinstance(reply, Response):
+            return reply
+        return StreamingResponse(self._stream(reply, self.gone), media_type="text/event-stream")
+
+    async def models(self, _request: Request) -> Response:
+        return JSONResponse({"data": [{"id": "Step-Audio-R1", "max_model_len": self.context}]})
 
     async def _stream(self, script: Sequence[object], gone: threading.Event) -> AsyncIterator[bytes]:
         try:
@@ -112,7 +128,12 @@ def finish(reason: str = "stop", usage: dict[str, object] | None = None) -> list
 def chat_server() -> Iterator[ChatServer]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         server = ChatServer(f"http://127.0.0.1:{listening.getsockname()[1]}")
-        app = Starlette(routes=[Route("/v1/chat/completions", server.take, methods=["POST"])])
+        app = Starlette(
+            routes=[
+                Route("/v1/chat/completions", server.take, methods=["POST"]),
+                Route("/v1/models", server.models),
+            ]
+        )
         uvicorn_server = uvicorn.Server(
             uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1, lifespan="off")
         )

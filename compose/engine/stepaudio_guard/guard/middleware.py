@@ -1,4 +1,4 @@
-"""The guard as pure ASGI middleware: the edge between the server and the rules."""
+"""The guard as pure ASGI middleware: what the server is given, and how it starts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING
 
 from .config import GuardConfig, read_config
-from .door import judge
 from .errors import GuardConfigError
 from .refusal import Refusal, send_refusal
 
@@ -16,9 +15,11 @@ if TYPE_CHECKING:
 _POLICY_VIOLATION = 1008
 """WebSocket close code (RFC 6455, 7.4.1); before the handshake a server answers it with HTTP 403."""
 
+_SHUT = Refusal(503, "guard_misconfigured", "The server's guard is misconfigured; the server's log says how.")
+
 
 class Guard:
-    """Passes what the door lets in to `app` untouched, streams included, and answers the rest itself.
+    """Stands between the server and `app`, an engine with OpenAI's routes.
 
     The environment is read once, here. A wrong configuration does not raise: where the server builds its
     middleware only when it starts (vLLM of August 2025), an exception here is taken for "no lifespan support"
@@ -28,37 +29,34 @@ class Guard:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._config = _configure()
+        self._problem = ""
+        try:
+            self._edge: App = _edge(app, read_config(os.environ))
+        except GuardConfigError as error:
+            self._problem, self._edge = str(error), _shut
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Judge one connection; no WebSocket route is on the list, so none is let in."""
         if scope["type"] == "lifespan":
             await self._start(scope, receive, send)
         elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
+            await self._edge(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": _POLICY_VIOLATION})
 
     async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if isinstance(self._config, GuardConfig):
+        if not self._problem:
             await self._app(scope, receive, send)
             return
         await receive()
-        await send({"type": "lifespan.startup.failed", "message": f"stepaudio guard: {self._config}"})
-
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        refusal = judge(self._config, scope) if isinstance(self._config, GuardConfig) else _SHUT
-        if refusal is None:
-            await self._app(scope, receive, send)
-        else:
-            await send_refusal(refusal, send)
+        await send({"type": "lifespan.startup.failed", "message": f"stepaudio guard: {self._problem}"})
 
 
-_SHUT = Refusal(503, "guard_misconfigured", "The server's guard is misconfigured; the server's log says how.")
+def _edge(app: App, config: GuardConfig) -> App:
+    from .edge import Edge  # the command line asks this package for names only
+
+    return Edge(app, config)
 
 
-def _configure() -> GuardConfig | GuardConfigError:
-    try:
-        return read_config(os.environ)
-    except GuardConfigError as error:
-        return error
+async def _shut(_: Scope, __: Receive, send: Send) -> None:
+    await send_refusal(_SHUT, send)

@@ -1,0 +1,61 @@
+"""Two kinds of file whose header says less than there is, and would be cut short by libsndfile without a word."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+_CHUNKS_LOOKED_AT = 64
+_UNKNOWN = b"\xff\xff\xff\xff"
+
+_MP3_LENGTH_TAGS = (b"Xing", b"Info", b"VBRI")
+_FIRST_MP3_FRAME = 4096
+"""Bytes within which the first frame and its table of the length lie; the longest frame has 1441."""
+
+_MOST_BIT_RATES_APART = 64
+"""The highest bit rate of an MP3 (320 kbit/s) is 40 times the lowest; 64 is more."""
+
+
+class Readable(NamedTuple):
+    """Bytes as they are given to libsndfile, and how many it is told there are."""
+
+    data: bytes | bytearray
+    claimed_size: int
+
+
+def with_true_length(data: bytes) -> Readable:
+    """`data` so that libsndfile reads to the end of the sound.
+
+    A WAV that was never finished (a stream, a recorder that lost power) says that its `data` chunk has 0 bytes: it is
+    told to go on to the end. Of an MP3 without a table of its length libsndfile takes the length from the first
+    frame's bit rate, and stops there: where the rate varies it is told of a size that makes it go on to the end.
+    """
+    if data[:4] == b"RIFF" and (place := _unfinished_data_size(data)) is not None:
+        mended = bytearray(data)
+        mended[place : place + 4] = _UNKNOWN
+        return Readable(mended, len(mended))
+    if _is_mp3_without_length(data):
+        return Readable(data, len(data) * _MOST_BIT_RATES_APART)
+    return Readable(data, len(data))
+
+
+def _unfinished_data_size(data: bytes) -> int | None:
+    """Where the `data` chunk's size stands, if it is 0 and the chunk the last; None otherwise."""
+    place = 12
+    for _ in range(_CHUNKS_LOOKED_AT):
+        name, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
+        if name == b"data":
+            return place + 4 if size == 0 and len(data) > place + 8 else None
+        place += 8 + size + size % 2
+        if place + 8 > len(data):
+            return None
+    return None
+
+
+def _is_mp3_without_length(data: bytes) -> bool:
+    begin = 0
+    if data[:3] == b"ID3" and len(data) >= 10:
+        begin = 10 + sum((byte & 0x7F) << shift for byte, shift in zip(data[6:10], (21, 14, 7, 0), strict=True))
+    elif data[0] != 0xFF:
+        return False
+    head = data[begin : begin + _FIRST_MP3_FRAME]
+    return not any(tag in head for tag in _MP3_LENGTH_TAGS)

@@ -1,0 +1,37 @@
+"""Samples as a WAV file."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .errors import AudioError
+from .pcm import SAMPLE_RATE, SHORTEST_SECONDS
+
+if TYPE_CHECKING:
+    from .pcm import Samples
+
+_PCM = 1
+_FULL_SCALE = 32768
+
+
+def wav_bytes(samples: Samples) -> bytes:
+    """A 16-bit PCM WAV file, 16 kHz mono; what is beyond full scale is clipped.
+
+    Sound shorter than SHORTEST_SECONDS is completed with silence. Raises AudioError where there is no sample at all.
+    """
+    if not len(samples):
+        raise AudioError("empty", "There is no sound to send.")
+    steps = np.clip(np.rint(samples * np.float32(_FULL_SCALE)), -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2")
+    missing = max(0, round(SHORTEST_SECONDS * SAMPLE_RATE) - len(steps))
+    data: bytes = steps.tobytes() + bytes(2 * missing)
+    return _header(len(data)) + data
+
+
+def _header(data_bytes: int) -> bytes:
+    """The 44 bytes before the samples: RIFF, `fmt ` (PCM, 1 channel, 2 bytes a frame, 16 bits) and `data`."""
+    form = struct.pack("<4sI4s", b"RIFF", 36 + data_bytes, b"WAVE")
+    encoding = struct.pack("<4sIHHIIHH", b"fmt ", 16, _PCM, 1, SAMPLE_RATE, 2 * SAMPLE_RATE, 2, 16)
+    return form + encoding + struct.pack("<4sI", b"data", data_bytes)

@@ -1,0 +1,1 @@
+"""What becomes of the engine's answer: thinking told from answer, streaming and not; transcripts."""

@@ -1,0 +1,92 @@
+"""A request on its way to the engine: as the client sent it but for what the guard decides."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from .body import ClientGoneError
+from .engine import rerouted
+from .headers import value, without
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from .asgi import Message, Receive, Scope
+    from .prepared import Prepared
+
+PROMPT_SECONDS = 0.05
+"""What takes no longer is finished even for a client that left meanwhile."""
+
+_REPLACED = frozenset({b"content-length", b"content-type", b"content-encoding", b"transfer-encoding", b"x-request-id"})
+_DROPPED = frozenset(
+    {
+        b"accept-encoding",  # a compressed answer could not be read here
+        b"expect",  # it has been met
+        b"origin",  # the engine's own CORS would answer it, for any origin
+        b"x-data-parallel-rank",  # chooses an engine core
+    }
+)
+_JSON = (b"content-type", b"application/json")
+
+_T = TypeVar("_T")
+
+
+def without_origin(scope: Scope) -> Scope:
+    """The request, without the header that the engine's own CORS would answer."""
+    if not value(scope, b"origin"):
+        return scope
+    return {**scope, "headers": without(scope["headers"], {b"origin"})}
+
+
+def prepared_scope(scope: Scope, prepared: Prepared) -> dict[str, Any]:
+    """The request that the engine gets in the place of the client's."""
+    headers = without(scope["headers"], _REPLACED | _DROPPED)
+    headers += [_JSON, (b"content-length", str(len(prepared.body)).encode())]
+    if name := value(scope, b"x-request-id"):
+        headers.append((b"x-request-id", unique_id(name)))
+    return rerouted(scope, prepared.path, headers)
+
+
+def unique_id(name: bytes) -> bytes:
+    """A request's name for the engine, which confuses two requests of one name."""
+    return re.sub(rb"[^A-Za-z0-9._-]", b"", name[:64]) + b"-" + secrets.token_hex(4).encode()
+
+
+def with_body(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives `body`, then what the client still says: that it has left."""
+    given = False
+
+    async def first_the_body() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return first_the_body
+
+
+async def unless_gone(work: Coroutine[Any, Any, _T], receive: Receive) -> _T:
+    """The result of `work`, which is given up when the client leaves. Raises ClientGoneError then."""
+    working = asyncio.ensure_future(work)
+    leaving: asyncio.Future[None] | None = None
+    try:
+        await asyncio.wait({working}, timeout=PROMPT_SECONDS)
+        if not working.done():
+            leaving = asyncio.ensure_future(_left(receive))
+            await asyncio.wait({working, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGoneError
+        return working.result()
+    finally:
+        working.cancel()
+        if leaving is not None:
+            leaving.cancel()
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

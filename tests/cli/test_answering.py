@@ -1,0 +1,127 @@
+"""A streamed answer on a terminal."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pytest
+import soundfile
+from hypothesis import given
+from hypothesis import strategies as st
+from support.chat_server import chat_server, finish, piece
+from support.spoken import RATE, speech
+
+from stepaudio_serve.cli.answering import finished_blocks, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from support.chat_server import ChatServer
+    from support.cli import Cli
+
+MARKDOWN = """\
+# Title
+
+Some **bold** words
+over two lines.
+
+1. one
+
+2. two
+
+```
+code
+
+more
+```
+
+| a | b |
+|---|---|
+| 1 | 2 |
+"""
+CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[ChatServer]:
+    with chat_server() as server:
+        yield server
+
+
+@given(places=st.sets(st.integers(1, len(MARKDOWN) - 1)))
+def test_blocks_are_finished_in_the_same_way_however_the_words_arrive(places: set[int]) -> None:
+    blocks, growing = [], ""
+    edges = [0, *sorted(places), len(MARKDOWN)]
+    for begin, end in pairwise(edges):
+        finished, growing = finished_blocks(growing + MARKDOWN[begin:end])
+        blocks += finished
+    assert "".join([*blocks, growing]) == MARKDOWN
+
+
+def test_the_last_block_may_still_grow() -> None:
+    assert finished_blocks("# Title\n\nSome words") == (["# Title\n\n"], "Some words")
+    assert finished_blocks("Some words\n\n") == ([], "Some words\n\n")
+    assert finished_blocks("a\n\n```\ncode\n\nmore") == (["a\n\n"], "```\ncode\n\nmore")
+
+
+def test_nothing_that_a_terminal_would_obey_is_printed() -> None:
+    assert printable("a\x1b]0;title\x07b\r\n\tc\x9b31m") == "a]0;titleb\n\tc31m"
+
+
+def on_a_terminal(cli: Cli, *words: str | Path) -> str:
+    """What a command writes on a terminal of its own."""
+    ours, its = pty.openpty()
+    environment = {**cli.environment, "TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
+    with subprocess.Popen(cli.argv(*words), cwd=cli.folder, env=environment, stdin=its, stdout=its, stderr=its) as run:
+        os.close(its)
+        shown = b""
+        while True:
+            try:
+                some = os.read(ours, 4096)
+            except OSError:  # Linux says so that the terminal's last user is gone
+                break
+            if not some:
+                break
+            shown += some
+        run.wait()
+    os.close(ours)
+    return shown.decode()
+
+
+@pytest.fixture
+def talk(run_cli: Cli) -> Path:
+    path = run_cli.folder / "talk.flac"
+    soundfile.write(path, speech([1, 2]), RATE)
+    return path
+
+
+def test_markdown_is_rendered_on_a_terminal(run_cli: Cli, talk: Path, running: ChatServer) -> None:
+    running.forget().says(
+        piece("Hm.\n</think>\n\n"), *map(piece, re.findall(r".{1,7}", MARKDOWN, re.DOTALL)), *finish()
+    )
+    shown = on_a_terminal(run_cli, "ask", talk, "--endpoint", running.url)
+    plain = CONTROL.sub("", shown)
+    assert "\x1b[2mHm." in shown
+    assert "**bold**" not in plain.split("one")[-1]
+    assert "\x1b[1mbold" in shown
+    assert "1.0 s of audio, answered in" in plain
+    raw = on_a_terminal(run_cli, "ask", talk, "--endpoint", running.url, "--raw")
+    assert "Some **bold** words" in raw
+
+
+def test_a_clock_runs_while_nothing_comes(run_cli: Cli, talk: Path, running: ChatServer) -> None:
+    def slow(_body: object) -> list[object]:
+        time.sleep(1.6)
+        return [piece("Hm.\n</think>\n\nYes."), *finish()]
+
+    running.forget().answers(slow)
+    shown = CONTROL.sub("", on_a_terminal(run_cli, "ask", talk, "--endpoint", running.url))
+    assert re.search(r"listening \.\.\. 1\.\d s", shown)
+    assert shown.index("listening") < shown.index("Yes.")
