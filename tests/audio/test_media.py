@@ -178,3 +178,11 @@ def test_a_file_that_breaks_off_before_its_promised_length_is_told() -> None:
     places: list[float] = []
     list(decode_media(io.BytesIO(data[: len(data) // 2]), on_damage=places.append))
     assert places[-1] == pytest.approx(5.0, abs=0.5)
+
+
+def test_sound_in_an_unknown_format_is_refused_before_it_is_decoded() -> None:
+    data = raw_wav(b"\1\2" * 1600, tag=0x9999)
+    for read in (probe, lambda file: list(decode_media(file))):
+        with pytest.raises(AudioError, match="format that FFmpeg does not know") as raised:
+            read(io.BytesIO(data))
+        assert raised.value.reason == "unsupported"
