@@ -36,7 +36,7 @@ TEXT_BOUND, AUDIO_BOUND = 0.002, 0.010
 """Seconds that a request may take longer."""
 
 THROUGHPUT_BOUND = 0.98
-STREAMS = 32
+STREAMS, TOKENS = 32, 400
 PACE = {"STEPAUDIO_REHEARSAL_TOKEN_SECONDS": "0.03", "STEPAUDIO_REHEARSAL_THINKING_WORDS": "60"}
 """32 streams of 33 tokens a second are about 1000 a second together."""
 
@@ -129,7 +129,7 @@ def ask(client: httpx.Client, engine: Running, body: Mapping[str, Any]) -> float
 
 def throughput(what: str, pair: Pair, rounds: int) -> None:
     """Tokens a second of all streams together."""
-    body = question("Hello", max_tokens=100, stream=True, ignore_eos=True, temperature=0)
+    body = question("Hello", max_tokens=TOKENS, stream=True, ignore_eos=True, temperature=0)
     body["stream_options"] = {"include_usage": True}
     for engine in pair.both:
         asyncio.run(tokens_per_second(engine, body))

@@ -151,10 +151,12 @@ def _hand_off(launched: Launched, settings: Settings, *, stream: TextIO) -> None
     clip = shlex.quote(str(files("stepaudio_serve.startup") / "canary.wav"))
     body = json.dumps({"model": it.model, "messages": [{"role": "user", "content": "Say hello."}]})
     name = "" if it.name == "step-audio-r1" else f" --name {it.name}"
+    page = f"  page      {it.endpoint}/\n" if settings.guard and settings.guard_page else ""
     notice(f"{paint(it.name, 'bold', stream)} {state}{took}{heard}", level="ok", stream=stream)
     stream.write(
         f"  endpoint  {it.endpoint}/v1\n"
         f"  model     {it.model}{'  (a rehearsal: no model listens)' if it.engine == 'rehearsal' else ''}\n"
+        f"{page}"
         f"  ask       stepaudio-serve ask{name} {clip} 'What is said?'\n"
         f"  curl      curl {it.endpoint}/v1/chat/completions{key} -H 'Content-Type: application/json'"
         f" -d {shlex.quote(body)}\n"

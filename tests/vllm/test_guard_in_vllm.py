@@ -9,16 +9,15 @@ import socket
 import subprocess
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import pytest
-
-from stepaudio_serve import guard
+from support.engines import guard_package
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 KEY = "a-key-of-the-test"
 TEMPLATE = "{% for message in messages %}{{ message.content }}{% endfor %}"
@@ -52,7 +51,7 @@ def parts_of_vllm(vllm_python: Path, checkpoints: Path) -> Parts:
 
 @contextmanager
 def vllm_with_guard(vllm: Parts, folder: Path, key_file: Path) -> Iterator[Engine]:
-    (folder / "stepaudio_guard").symlink_to(Path(guard.__file__).parent)
+    guard_package(folder)
     (folder / "template.jinja").write_text(TEMPLATE)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -152,7 +151,7 @@ def test_an_answer_streams_through(friend: httpx.Client) -> None:
         events = [line.removeprefix("data: ") for line in answer.iter_lines() if line]
     assert events[-1] == "[DONE]"
     deltas = [json.loads(event)["choices"][0]["delta"] for event in events[:-1]]
-    assert len([delta for delta in deltas if delta.get("content")]) > 1
+    assert len([delta for delta in deltas if delta.get("content") or delta.get("reasoning_content")]) > 1
 
 
 @pytest.mark.parametrize(

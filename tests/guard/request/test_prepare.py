@@ -155,15 +155,6 @@ class TestAudioLimits:
         assert refusal(question(input_audio(sounds.wav(seconds=8.1))), engine=engine).code == "audio_too_long"
         prepared(question(input_audio(sounds.wav(seconds=8.1))), engine=Engine(context=None))
 
-    def test_clips_count_as_the_engine_pads_them(self) -> None:
-        config = limited(audio_seconds=12.0)
-        long, short = input_audio(sounds.wav(seconds=5.0)), input_audio(sounds.wav(seconds=1.0))
-        prepared(question(long, short), config=config)
-        result = refusal(question(long, short, short, short), config=config)
-        assert result.code == "audio_too_long"
-        assert "4 clips, the longest of 5.0 s" in result.message
-        assert "20 s together" in result.message
-
 
 class TestTokens:
     def test_the_newer_name_wins_and_stays(self) -> None:

@@ -119,7 +119,6 @@ MANY = (
     parts(
         "60 tiny clips and a long one, padded to it",
         lambda: [*[input_audio(TINY)] * 60, input_audio(LONG), text("?")],
-        200,
         400,
     ),
     parts("40 tiny clips", lambda: [*[input_audio(TINY)] * 40, text("What do you hear?")], 200),

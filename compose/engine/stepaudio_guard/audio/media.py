@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -133,13 +133,18 @@ def _refuse_damage(second: float) -> None:
     raise AudioError("unreadable", f"The file is damaged at {second:.1f} s.")
 
 
+def _odd_titles(version: str) -> dict[str, Any]:
+    """How `av.open` is told to bear titles that are no UTF-8; from PyAV 19 on it does so unasked."""
+    return {"metadata_errors": "replace"} if int(version.partition(".")[0]) < 19 else {}
+
+
 @contextmanager
 def _opened(source: Path | BinaryIO) -> Iterator[tuple[InputContainer, AudioStream]]:
     import av
 
     with _file(source) as file:
         try:
-            container = av.open(file, mode="r", options=dict(_OPTIONS), metadata_errors="replace")
+            container = av.open(file, mode="r", options=dict(_OPTIONS), **_odd_titles(av.__version__))
         except av.error.FFmpegError as error:
             raise AudioError(
                 "unreadable", "This is no media file that can be decoded: its bytes are of no known kind, or damaged."
@@ -147,7 +152,10 @@ def _opened(source: Path | BinaryIO) -> Iterator[tuple[InputContainer, AudioStre
         with container:
             if not container.streams.audio:
                 raise AudioError("unsupported", f"There is no sound in it, only {_kinds(container)}.")
-            yield container, container.streams.audio[0]
+            stream = container.streams.audio[0]
+            if stream.codec_context is None:  # decoding it would end some versions of PyAV
+                raise AudioError("unsupported", "Its sound is in a format that FFmpeg does not know.")
+            yield container, stream
 
 
 @contextmanager
@@ -216,7 +224,7 @@ class _Track:
             return packet.decode()
         except av.error.EOFError:
             return []
-        except av.error.FFmpegError:
+        except (av.error.FFmpegError, ValueError):  # ValueError: a codec that turned out unknown, from PyAV 19 on
             self._report(self.reached)
             return []
 

@@ -43,7 +43,9 @@ def cut(blocks: Iterable[Samples], *, seconds: float = PIECE_SECONDS) -> Iterato
                 yield rest[:place]
                 rest = rest[place:]
             held, count = [rest.copy()], len(rest)
-    yield from _last_pieces(np.concatenate(held) if held else np.zeros(0, np.float32), longest, search)
+    rest = np.concatenate(held) if held else np.zeros(0, np.float32)
+    held.clear()
+    yield from _last_pieces(rest, longest, search)
 
 
 def _last_pieces(rest: Samples, longest: int, search: int) -> Iterator[Samples]:

@@ -24,10 +24,12 @@ def wav_bytes(samples: Samples) -> bytes:
     """
     if not len(samples):
         raise AudioError("empty", "There is no sound to send.")
-    steps = np.clip(np.rint(samples * np.float32(_FULL_SCALE)), -_FULL_SCALE, _FULL_SCALE - 1).astype("<i2")
+    scaled = samples * np.float32(_FULL_SCALE)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, -_FULL_SCALE, _FULL_SCALE - 1, out=scaled)
+    steps = scaled.astype("<i2")
     missing = max(0, round(SHORTEST_SECONDS * SAMPLE_RATE) - len(steps))
-    data: bytes = steps.tobytes() + bytes(2 * missing)
-    return _header(len(data)) + data
+    return b"".join([_header(2 * (len(steps) + missing)), steps.data, bytes(2 * missing)])
 
 
 def _header(data_bytes: int) -> bytes:

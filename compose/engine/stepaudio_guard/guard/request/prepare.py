@@ -16,6 +16,7 @@ from ..prepared import Prepared
 from ..refusal import bad_request
 from . import chat, completions, transcriptions
 from .context import AUDIO_TOKENS_PER_SECOND, Prompt, allow, audio_tokens, text_bound
+from .encoder import check_padding
 from .json_body import parse_object
 from .messages import as_json
 
@@ -29,11 +30,8 @@ if TYPE_CHECKING:
 PATHS = (chat.PATH, completions.COMPLETIONS, completions.TOKENIZE, transcriptions.PATH)
 """The routes whose requests are prepared."""
 
-_IN_A_THREAD = 1 << 17
-"""Bytes from which reading and writing go to a thread: below, the hop costs more than the work."""
-
-_UNEQUAL = 1.25
-"""The pieces of one long sound are 20 to 25 s, so that padding alone can add a quarter."""
+_IN_A_THREAD = 1 << 21
+"""Bytes from which reading and writing go to a thread: 2 MiB of JSON take some 4 ms, as may a hop."""
 
 _Result = TypeVar("_Result")
 
@@ -149,7 +147,7 @@ async def _hear(asked: Chat, limits: Limits, decoder: Decoder, engine: EngineFac
             raise _too_many_clips(count, limits.audio_parts, part.param)
         parts[part.param] = clips
     heard = _Heard(parts)
-    _check_padded(heard.seconds, most)
+    check_padding(heard.seconds)
     return heard
 
 
@@ -158,19 +156,6 @@ async def _audio_seconds(limits: Limits, engine: EngineFacts) -> float:
         return limits.audio_seconds
     context = await engine.max_model_len()
     return math.inf if context is None else context / AUDIO_TOKENS_PER_SECOND
-
-
-def _check_padded(seconds: Sequence[float], most: float) -> None:
-    """Refuse clips that together take too much once each is as long as the longest, as the engine pads them."""
-    padded = len(seconds) * max(seconds)
-    if padded > most * _UNEQUAL:
-        raise bad_request(
-            "audio_too_long",
-            f"The request holds {len(seconds)} clips, the longest of {max(seconds):.1f} s. The engine pads all to the "
-            f"longest, {padded:.0f} s together, and takes {most:.0f} s in one request. Send less audio, or clips of "
-            "like length.",
-            "messages",
-        )
 
 
 def _write_chat(fields: Mapping[str, Any], asked: Chat, heard: _Heard) -> bytes:
