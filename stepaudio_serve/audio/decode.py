@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from .errors import AudioError
-from .lengths import with_true_length
+from .lengths import promised_frames, with_true_length
 from .pcm import SAMPLE_RATE
 from .resample import resample
 from .sniff import foreign_kind, is_readable
@@ -24,6 +24,18 @@ if TYPE_CHECKING:
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 """Hz; outside there is no sound of this world, only headers that lie."""
+
+MOST_VALUES_PER_SECOND = 192_000 * 8
+"""Sample rate times channels: 7.1 surround at the highest rate that is recorded. Silence of more would be a few bytes
+of FLAC and all of a core's time."""
+
+_WORK_BEFORE_SOUND = 4.0
+_WORK_PER_SECOND = 1 / 4
+"""Seconds of a processor. The slowest that passes (MOST_VALUES_PER_SECOND of FLAC) takes about 1/8 for a second of
+sound, Opus 1/30, a FLAC of speech 1/1500."""
+
+_LOST_SECONDS = 0.25
+"""Promised and not there, from which on it is said; encoders' padding and a last frame are less."""
 
 _BLOCK_FRAMES = 1 << 14
 _BLOCK_VALUES = 1 << 18
@@ -40,28 +52,42 @@ _CONVERT = (
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Most `seconds` of sound, and most `work_seconds` spent on decoding it; None where there is no bound."""
+    """Most `seconds` of sound, and most `work_seconds` spent on decoding it, where None is no bound."""
 
     seconds: float | None = None
     work_seconds: float | None = None
 
 
-def decode(data: bytes, limits: Limits, *, clock: Callable[[], float] = time.monotonic) -> Iterator[Samples]:
+def decode(
+    data: bytes,
+    limits: Limits,
+    *,
+    clock: Callable[[], float] = time.thread_time,
+    on_damage: Callable[[float], None] | None = None,
+) -> Iterator[Samples]:
     """The sound in `data` in blocks, its channels mixed to their mean.
 
     WAV (RIFF, RIFX, RF64, W64), FLAC, Ogg (Vorbis, Opus, FLAC), MP3, AIFF, AU and CAF are told by their bytes. A
-    header that promises more than there is is not believed: seconds are counted as they are decoded, and the work is
-    timed by `clock` (seconds), without the time that the consumer takes between blocks. Of a truncated or damaged
-    file the sound before the damage is given, of several Ogg or MP3 files in a row the first. Samples beyond full
-    scale stay.
+    header that promises more than there is is not believed: seconds are counted as they are decoded. Samples beyond
+    full scale stay.
+
+    The work is timed by `clock` (seconds), without what the consumer does between blocks; by default in seconds of
+    this thread's processor, so that no sound is too slow because the machine is busy. It may take 4 seconds and a
+    quarter of what the sound lasts, `work_seconds` at most: what costs much and sounds little is given up early.
+
+    Of a truncated or damaged file the sound before the damage is given, of several Ogg or MP3 files in a row the
+    first. Where sound is missing, `on_damage` is called with the second from which on it is: at damage that cannot be
+    read across, and where a WAV, FLAC or MP3 holds clearly less than its header promises. Other damage is not seen.
 
     Raises AudioError, at the first block or later.
     """
     work = _Work(limits.work_seconds, clock)
     produced = 0
     with _open(data, work) as file:
-        for block in resample(_mono_blocks(file, work), file.samplerate):
+        promised = promised_frames(data, file.frames)
+        for block in resample(_mono_blocks(file, work, promised, on_damage), file.samplerate):
             produced += len(block)
+            work.produced(produced / SAMPLE_RATE)
             if limits.seconds is not None and produced > limits.seconds * SAMPLE_RATE:
                 raise AudioError(
                     "too_long",
@@ -73,11 +99,13 @@ def decode(data: bytes, limits: Limits, *, clock: Callable[[], float] = time.mon
         raise AudioError("empty", "The audio file holds no sound: 0 samples.")
 
 
-def _mono_blocks(file: soundfile.SoundFile, work: _Work) -> Iterator[Samples]:
+def _mono_blocks(
+    file: soundfile.SoundFile, work: _Work, promised: int, on_damage: Callable[[float], None] | None
+) -> Iterator[Samples]:
     """The file's frames at its own rate; ends at the first damage after sound."""
     shape = max(1, min(_BLOCK_FRAMES, _BLOCK_VALUES // file.channels)), file.channels
     weights = np.full(file.channels, 1 / file.channels, np.float32)
-    any_sound, whole = False, True
+    given, whole = 0, True
     while whole:
         work.check()
         frames, whole = _read(file, np.full(shape, np.nan, np.float32))
@@ -89,10 +117,12 @@ def _mono_blocks(file: soundfile.SoundFile, work: _Work) -> Iterator[Samples]:
                 "not_finite",
                 "The audio holds samples that are no numbers (NaN) or infinite. Write it again as 16-bit PCM.",
             )
-        any_sound = True
+        given += len(frames)
         yield np.clip(frames @ weights, -_LOUDEST, _LOUDEST)
-    if not (any_sound or whole):
+    if not (given or whole):
         raise AudioError("unreadable", f"The audio file is too damaged to decode. {_CONVERT}")
+    if on_damage is not None and not (whole and promised - given <= _LOST_SECONDS * file.samplerate):
+        on_damage(given / file.samplerate)
 
 
 def _read(file: soundfile.SoundFile, buffer: Samples) -> tuple[Samples, bool]:
@@ -108,22 +138,28 @@ def _read(file: soundfile.SoundFile, buffer: Samples) -> tuple[Samples, bool]:
 
 
 class _Work:
-    """The time spent so far, pauses left out, against its bound."""
+    """The time spent so far, pauses left out, against its bound: a share of the sound made, and `seconds` at most."""
 
     def __init__(self, seconds: float | None, clock: Callable[[], float]) -> None:
-        self._seconds = seconds
+        self._most = seconds
+        self._allowed = None if seconds is None else min(seconds, _WORK_BEFORE_SOUND)
         self._clock = clock
-        self._deadline = None if seconds is None else clock() + seconds
+        self._began = clock()
+
+    def produced(self, seconds: float) -> None:
+        """So much sound there is now."""
+        if self._most is not None:
+            self._allowed = min(self._most, _WORK_BEFORE_SOUND + seconds * _WORK_PER_SECOND)
 
     def is_over(self) -> bool:
-        return self._deadline is not None and self._clock() > self._deadline
+        return self._allowed is not None and self._clock() - self._began > self._allowed
 
     def check(self) -> None:
         """Raises AudioError where the work has taken too long."""
         if self.is_over():
             raise AudioError(
                 "too_slow",
-                f"The audio could not be decoded within {self._seconds:g} seconds of work. Send a shorter part, or "
+                f"The audio could not be decoded within {self._allowed:.2g} seconds of work. Send a shorter part, or "
                 "16 kHz mono WAV, which needs hardly any: ffmpeg -i FILE -ar 16000 -ac 1 out.wav",
             )
 
@@ -134,8 +170,7 @@ class _Work:
         try:
             yield
         finally:
-            if self._deadline is not None:
-                self._deadline += self._clock() - began
+            self._began += self._clock() - began
 
 
 def _open(data: bytes, work: _Work) -> soundfile.SoundFile:
@@ -160,6 +195,13 @@ def _open(data: bytes, work: _Work) -> soundfile.SoundFile:
             "unsupported",
             f"The audio file says it has {file.samplerate} samples a second; {LOWEST_RATE} to {HIGHEST_RATE} can be "
             f"decoded. {_CONVERT}",
+        )
+    if file.samplerate * file.channels > MOST_VALUES_PER_SECOND:
+        file.close()
+        raise AudioError(
+            "unsupported",
+            f"The audio file says it has {file.channels} channels of {file.samplerate} samples a second; together at "
+            f"most {MOST_VALUES_PER_SECOND} a second can be decoded (8 channels of 192000). {_CONVERT}",
         )
     return file
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -19,7 +19,6 @@ import numpy as np
 
 from .errors import AudioError
 from .mixdown import mix_down
-from .pcm import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,9 +45,6 @@ of a WAV fit its file, so there it cannot be told.)"""
 
 _TOLERANCE = 1.0
 """Seconds by which a whole file may fall short of what it says: priming and padding of the codecs."""
-
-_PREROLL = 0.5
-"""Seconds decoded and dropped before a start in the middle, until the decoder has found its feet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +91,8 @@ def probe(source: Path | BinaryIO) -> MediaInfo:
         )
 
 
-def decode_media(
-    source: Path | BinaryIO, *, start: float = 0, on_damage: Callable[[float], None] | None = None
-) -> Iterator[Samples]:
-    """The first sound in `source` from second `start` on, in blocks of up to a second.
+def decode_media(source: Path | BinaryIO, *, on_damage: Callable[[float], None] | None = None) -> Iterator[Samples]:
+    """The first sound in `source`, in blocks of up to a second.
 
     A stream is read from its beginning; one that cannot be rewound is copied first (`rewindable`).
     Damaged packets are skipped: `on_damage` is called for each with the second of the file where sound is missing.
@@ -107,26 +101,31 @@ def decode_media(
     Raises AudioError where there is no sound that can be decoded, OSError where the file cannot be read.
     """
     report = _refuse_damage if on_damage is None else on_damage
-    with _opened(source) as (container, stream):
-        frames = _Track(container, stream, report).frames(start)
+    with _opened(source) as (container, stream), _understood():
+        frames = _Track(container, stream, report).frames()
         first = next(frames, None)
         if first is None:
-            if start:
-                return
             raise AudioError("empty", "There is no sound inside: the sound track is empty or wholly damaged.")
-        second, frame = first
-        blocks = mix_down(chain([frame], (frame for _, frame in frames)))
-        for block in _without_first(blocks, max(0, round((start - second) * SAMPLE_RATE))):
+        blocks = mix_down(chain([first], frames))
+        for block in blocks:
             if not np.isfinite(block).all():
                 raise AudioError("not_finite", "The sound holds samples that are no numbers (NaN) or infinite.")
             yield block
 
 
-def _without_first(blocks: Iterator[Samples], drop: int) -> Iterator[Samples]:
-    for block in blocks:
-        if drop < len(block):
-            yield block[drop:]
-        drop = max(0, drop - len(block))
+@contextmanager
+def _understood() -> Iterator[None]:
+    """Whatever the decoder and its filters cannot cope with, as AudioError."""
+    import av
+
+    try:
+        yield
+    except AudioError:
+        raise
+    except (av.error.FFmpegError, IndexError, ValueError) as error:
+        raise AudioError(
+            "unreadable", "It cannot be decoded: it is damaged, or says impossible things of itself."
+        ) from error
 
 
 def _refuse_damage(second: float) -> None:
@@ -188,16 +187,12 @@ class _Track:
         self._report = report
         self.reached = 0.0
 
-    def frames(self, start: float) -> Iterator[tuple[float, AudioFrame]]:
-        """Decoded frames with their second in the file, from before `start` on."""
-        if start:
-            _seek(self._container, self._stream, start)
-            self.reached = start
+    def frames(self) -> Iterator[AudioFrame]:
+        """Decoded frames."""
         for packet in self._packets():
             for frame in self._decoded(packet):
-                second = _second(frame, self._stream, self.reached)
-                self.reached = second + frame.samples / frame.sample_rate
-                yield second, frame
+                self.reached = _second(frame, self._stream, self.reached) + frame.samples / frame.sample_rate
+                yield frame
         if self.reached + _TOLERANCE < (_promised_seconds(self._container, self._stream) or 0):
             self._report(self.reached)
 
@@ -214,6 +209,8 @@ class _Track:
                     yield packet
             except av.error.FFmpegError:
                 self._report(self.reached)
+            except IndexError:  # a packet of a track that begins late, which PyAV does not know: it is not this one
+                continue
             else:
                 return
 
@@ -234,17 +231,6 @@ def _promised_seconds(container: InputContainer, stream: AudioStream) -> float |
     if container.format.name in _KNOWING_THEIR_LENGTH and stream.duration is not None and stream.time_base is not None:
         return float(stream.duration * stream.time_base)
     return None
-
-
-def _seek(container: InputContainer, stream: AudioStream, start: float) -> None:
-    """To a packet before `start`, where the file can do that; else the place stays the beginning."""
-    import av
-
-    if stream.time_base is None:
-        return
-    place = int(max(0.0, start - _PREROLL) / stream.time_base) + (stream.start_time or 0)
-    with suppress(av.error.FFmpegError):
-        container.seek(place, stream=stream)
 
 
 def _second(frame: AudioFrame, stream: AudioStream, otherwise: float) -> float:

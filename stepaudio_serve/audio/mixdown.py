@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .errors import AudioError
 from .pcm import SAMPLE_RATE
 
 if TYPE_CHECKING:
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 
 _BLOCK_SAMPLES = SAMPLE_RATE
 
+MOST_CHANNELS = 64
+"""What FFmpeg's filters mix."""
+
 
 def mix_down(frames: Iterable[AudioFrame]) -> Iterator[Samples]:
     """The sound of `frames` in blocks of a second, mixed as FFmpeg mixes for one loudspeaker, within full scale.
 
     Loudspeakers without a place count alike. A change of rate or channels on the way is followed.
+    Raises AudioError for more than `MOST_CHANNELS` channels.
     """
     for _, alike in groupby(frames, key=_form):
         graph: Graph | None = None
@@ -47,6 +52,8 @@ def _graph(frame: AudioFrame) -> Graph:
     from av.filter import Graph
 
     rate, sample_format, layout, channels = _form(frame)
+    if channels > MOST_CHANNELS:
+        raise AudioError("unsupported", f"It has {channels} channels; at most {MOST_CHANNELS} can be mixed.")
     graph = Graph()
     placed = layout.partition(" ")[2] != "channels"
     source = graph.add_abuffer(

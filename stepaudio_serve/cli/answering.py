@@ -6,6 +6,8 @@ On a terminal the answer's Markdown is rendered as it grows. Anywhere else its w
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import sys
 import threading
 import time
@@ -14,7 +16,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, TextIO
 
 from ..client.answer import Text, Thinking
-from .output import duration, paint
+from ..client.characters import well_formed
+from .output import duration, paint, printable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -30,26 +33,86 @@ PATIENCE_SECONDS = 1.0
 
 REFRESHES_A_SECOND = 8
 
+WIDE = "\u2e80-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff00-\uff60"
+"""Characters of scripts without blanks, between any two of which a line may end."""
+
+PIECE = re.compile(rf"\n|[^\S\n]+|[{WIDE}]|[^\s{WIDE}]+")
+"""What stays together in a line: a word, the blanks between two, a wide character."""
+
 
 @dataclass(slots=True)
 class Words:
-    """Words as they arrive on a stream; `last` are the two characters that they end with until they are ended."""
+    """Words as they arrive on a stream; `last` are the two characters that they end with until they are ended.
+
+    Those that `wrap` end their lines between words on a terminal: the last word waits until it is whole.
+    """
 
     stream: TextIO
+    wraps: bool = False
     last: str = ""
+    _lines: Wrapped = field(default_factory=lambda: Wrapped())
+    _style: str = ""
 
     def write(self, text: str, style: str = "") -> None:
         """Show them at once."""
-        shown = printable(text) if self.stream.isatty() else text
-        self.stream.write(paint(shown, style, self.stream) if style else shown)
-        self.stream.flush()
+        shown = printable(text) if self.stream.isatty() else well_formed(text)
+        if self.wraps and self.stream.isatty():
+            shown = self._lines.after(shown, shutil.get_terminal_size().columns)
+        self._style = style
+        self._show(shown)
         self.last = (self.last + text)[-2:]
+
+    def _show(self, shown: str) -> None:
+        self.stream.write(paint(shown, self._style, self.stream) if shown and self._style else shown)
+        self.stream.flush()
 
     def end(self, ending: str) -> None:
         """End them, if there are any, with these line breaks, of which they may have some already."""
+        self._show(self._lines.rest())
         if self.last and not self.last.endswith(ending):
             there = len(self.last) - len(self.last.rstrip("\n"))
             self.write(ending[there:])
+
+
+@dataclass(slots=True)
+class Wrapped:
+    """Words that arrive in pieces, in lines that end between them; `held` is the one that may still grow."""
+
+    column: int = 0
+    held: str = ""
+    _width: int = 80
+
+    def after(self, text: str, width: int) -> str:
+        """What can be shown once this has come, on a terminal of so many columns."""
+        self._width = width
+        pieces = PIECE.findall(self.held + text)
+        growing = bool(pieces) and not pieces[-1].isspace() and _cells(pieces[-1]) < width
+        self.held = pieces.pop() if growing else ""
+        return "".join(map(self._placed, pieces))
+
+    def rest(self) -> str:
+        """The last word."""
+        word, self.held = self.held, ""
+        return self._placed(word)
+
+    def _placed(self, piece: str) -> str:
+        if piece == "\n":
+            self.column = 0
+            return piece
+        piece = piece.expandtabs(4)
+        cells = _cells(piece)
+        begins_line = bool(self.column) and self.column + cells > self._width
+        if begins_line and piece.isspace():
+            self.column = 0
+            return "\n"
+        self.column = cells if begins_line else self.column + cells
+        return f"\n{piece}" if begins_line else piece
+
+
+def _cells(text: str) -> int:
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 class Answering:
@@ -59,7 +122,7 @@ class Answering:
     """
 
     def __init__(self, *, hide_thinking: bool = False, raw: bool = False, show_text: bool = True) -> None:
-        self._thinking = Words(sys.stderr)
+        self._thinking = Words(sys.stderr, wraps=True)
         self._text: Words | Markdown = (
             Markdown() if show_text and not raw and renders(sys.stdout) else Words(sys.stdout)
         )
@@ -220,11 +283,6 @@ def finished_blocks(text: str) -> tuple[list[str], str]:
         return [], text
     blocks = ["".join(lines[begin:end]) for begin, end in pairwise(starts)]
     return blocks, "".join(lines[starts[-1] :])
-
-
-def printable(text: str) -> str:
-    """Without the control characters that a terminal would obey."""
-    return "".join(c for c in text if c in "\n\t" or not (ord(c) < 32 or 127 <= ord(c) < 160))
 
 
 def renders(stream: TextIO) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..errors import SettingsError
+from ..errors import SettingsError, StepAudioError, UnhealthyError
 from .options import file_names
 from .output import document, notice
 from .selection import json_flag, name_flag
@@ -83,15 +83,16 @@ def command(words: tuple[str, ...], *, task_name: str | None, **flags: Any) -> i
 
         target = target_of(flags)
         with target.named_in_fixes():
-            return ask_folder(folder, asked, target.question, target.context(), flags)
+            return ask_folder(folder, asked, target, target.context(), flags)
     return _ask(paths, asked, flags)
 
 
 def _ask(paths: Sequence[Path], asked: Asked, flags: dict[str, Any]) -> int:
-    from ..client.listen import as_document, listen
+    from ..client.listen import as_document, as_results, listen
     from ..client.results import must_not_exist, write_whole
     from ..client.sound import open_sound
     from .ask_listener import Quiet, Shown
+    from .errors import report
 
     output: Path | None = flags["output"]
     if output is not None:
@@ -104,29 +105,46 @@ def _ask(paths: Sequence[Path], asked: Asked, flags: dict[str, Any]) -> int:
         sounds.append(listen_for_sound(flags["mic"] or None))
     groups: list[list[Sound]] = [sounds] if asked.together else [[sound] for sound in sounds]
     results: list[tuple[str, Heard]] = []
-    with target.named_in_fixes():
-        context = target.context()
-        for group in groups:
-            title = group[0].name if len(groups) > 1 else ""
-            shown = (
-                Quiet()
-                if flags["as_json"]
-                else Shown(
-                    title=title, hide_thinking=flags["hide_thinking"], raw=flags["raw"], show_text=output is None
+    try:
+        with target.named_in_fixes():
+            context = target.context()
+            for group in groups:
+                name = ", ".join(sound.name for sound in group)
+                shown = (
+                    Quiet()
+                    if flags["as_json"]
+                    else Shown(
+                        title=name if len(groups) > 1 else "",
+                        hide_thinking=flags["hide_thinking"],
+                        raw=flags["raw"],
+                        show_text=output is None,
+                    )
                 )
-            )
-            with shown:
-                heard = listen(
-                    group,
-                    asked,
-                    target.question,
-                    context=context,
-                    longest=flags["window"],
-                    jobs=flags["jobs"],
-                    listener=shown,
-                )
-                shown.end(heard)
-            results.append((", ".join(sound.name for sound in group), heard))
+                try:
+                    with shown:
+                        heard = listen(
+                            group,
+                            asked,
+                            target.question,
+                            context=context,
+                            longest=flags["window"],
+                            jobs=flags["jobs"],
+                            listener=shown,
+                        )
+                        shown.end(heard)
+                except (StepAudioError, KeyboardInterrupt):
+                    results += [(name, heard) for heard in shown.broken_off]
+                    raise
+                results.append((name, heard))
+                must_have_text(heard)
+    except (StepAudioError, KeyboardInterrupt) as error:
+        if output is not None and any(heard.answer.text for _, heard in results):
+            _keep(as_text(as_document(results), as_json=flags["as_json"]), output)
+        elif results and flags["as_json"] and isinstance(error, StepAudioError):
+            said = {"code": error.code, "what": error.what, "why": error.why, "fix": error.fix}
+            document({"error": said, "results": as_results(results)})
+            return report(error, as_json=False)
+        raise
     said = as_document(results)
     if output is not None:
         must_not_exist(output, force=flags["force"])
@@ -135,6 +153,29 @@ def _ask(paths: Sequence[Path], asked: Asked, flags: dict[str, Any]) -> int:
     elif flags["as_json"]:
         document(said)
     return 0
+
+
+def must_have_text(heard: Heard) -> None:
+    """Raises UnhealthyError where the tokens were used up by the thinking: that is no answer to go on with."""
+    if heard.answer.finish_reason == "length" and not heard.answer.text:
+        raise UnhealthyError(
+            "no answer came: it was cut off in its thinking",
+            why="--max-tokens is too small, or the context is full",
+            fix="--max-tokens 8192, or less audio at a time with --window 300",
+        )
+
+
+def _keep(text: str, output: Path) -> None:
+    """What there is of an answer that broke off."""
+    from ..client.results import partial_of, write_whole
+
+    kept = partial_of(output)
+    try:
+        write_whole(kept, text)
+    except OSError as error:
+        notice(f"what was heard so far cannot be written to {kept}: {error.strerror}", level="warning")
+    else:
+        notice(f"what was heard so far is in {kept}", level="warning")
 
 
 def _stdin() -> Sound:
@@ -166,13 +207,13 @@ def _asked(task_name: str | None, prompt: str, language: str | None, to: str | N
 
 def _list_tasks(*, as_json: bool) -> int:
     from ..client.tasks import all_tasks, own_folder
-    from .output import table
+    from .output import remark, table
 
-    tasks = all_tasks()
+    tasks = all_tasks(on_wrong=remark)
     if as_json:
         document({"tasks": [task.model_dump() for task in tasks], "folder": str(own_folder())})
     else:
-        table([(task.name, task.summary) for task in tasks], ("TASK", "WHAT"))
+        table([(task.name, task.summary) for task in tasks], ("TASK", "WHAT"), ends_in_prose=True)
         notice(f"your own are files in {own_folder()}")
     return 0
 

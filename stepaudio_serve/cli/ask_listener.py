@@ -6,10 +6,11 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ..client.answer import Text
 from ..client.listen import Listener
 from ..client.pieces import in_words, stamp
-from .answering import Answering, printable
-from .output import data, duration, notice
+from .answering import Answering
+from .output import data, duration, notice, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class Quiet(Listener):
-    """Remarks only: standard output is for one JSON document."""
+    """Remarks only: standard output is for one JSON document. `broken_off` is what was heard before a failure."""
+
+    def __init__(self) -> None:
+        self.broken_off: list[Heard] = []
 
     def __enter__(self) -> Quiet:
         return self
@@ -48,6 +52,10 @@ class Quiet(Listener):
         if piece.seam == "unmatched":
             self._say(f"no words agree at {stamp(piece.start)}: some may stand twice there", level="warning")
 
+    def left(self, heard: Heard) -> None:
+        """Kept for who wants it."""
+        self.broken_off.append(heard)
+
     def end(self, heard: Heard) -> None:
         """What a user should know of the whole."""
         if heard.answer.notice:
@@ -66,11 +74,13 @@ class Shown(Quiet):
     """
 
     def __init__(self, *, title: str, hide_thinking: bool, raw: bool, show_text: bool) -> None:
+        super().__init__()
         self._answering = Answering(hide_thinking=hide_thinking, raw=raw, show_text=show_text)
         self._bar = Bar()
         self._title = title
         self._show_text = show_text
         self._count: int | None = None
+        self._has_text = False
 
     def __enter__(self) -> Shown:
         if self._title and self._show_text:
@@ -116,7 +126,12 @@ class Shown(Quiet):
     def event(self, event: Event) -> None:
         """The answer streams."""
         self._bar.stop()
+        self._has_text = self._has_text or isinstance(event, Text)
         self._answering.show(event)
+
+    def may_begin_anew(self) -> bool:
+        """Not once its words are on standard output."""
+        return not (self._has_text and self._show_text)
 
     def end(self, heard: Heard) -> None:
         """How long it took, below the answer."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import shlex
 import sys
 from functools import partial
 from pathlib import Path
@@ -53,10 +55,21 @@ def command(files: tuple[Path, ...], **flags: Any) -> int:
         context=context,
         hide_thinking=flags["hide_thinking"],
         stoppable=interactive,
+        asks=shlex.join(["stepaudio-serve", "ask", *_where(target, flags)]),
     )
     if interactive:
         return _at_terminal(chat, files)
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="surrogateescape")  # a file's name may be in any encoding
     return _by_lines(chat, files, sys.stdin, as_json=as_json)
+
+
+def _where(target: Target, flags: dict[str, Any]) -> list[str]:
+    """The flags that ask the same endpoint."""
+    if target.deployment:
+        return ["--name", target.deployment]
+    model = ["--model", flags["model"]] if flags["model"] else []
+    return ["--endpoint", flags["endpoint"], *model]
 
 
 def _at_terminal(chat: Chat, files: tuple[Path, ...]) -> int:
@@ -65,7 +78,7 @@ def _at_terminal(chat: Chat, files: tuple[Path, ...]) -> int:
 
     for path in files:
         chat.attach(path)
-    notice(f"{chat.question.model} at {chat.question.endpoint}; /help lists the commands, Ctrl-D ends")
+    notice(f"{chat.question.model} at {chat.question.address}; /help lists the commands, Ctrl-D ends")
     converse(chat, history=folders().state / "chat-history")
     return 0
 

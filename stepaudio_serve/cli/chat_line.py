@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
+
+from ..errors import SettingsError
+from .ask import AUDIO_ENDINGS
 
 COMMANDS = {
     "/audio": ("FILE", "attach a sound to the next question"),
@@ -52,6 +56,9 @@ def understand(line: str) -> Line | None:
     """What a line means; None for an empty one.
 
     One that begins with a slash and is no file is a command, known or not.
+
+    Raises:
+        SettingsError: it names sounds only, and one of them is not there.
     """
     text = line.strip()
     if not text:
@@ -61,7 +68,36 @@ def understand(line: str) -> Line | None:
         return Command(name, rest.strip())
     if paths := files_named(text):
         return Attach(paths)
-    return Command(name, rest.strip()) if name.startswith("/") else Words(text)
+    if name.startswith("/"):
+        return Command(name, rest.strip())
+    _refuse_missing(text)
+    return Words(text)
+
+
+def _refuse_missing(text: str) -> None:
+    """Raises SettingsError where each word ends as a sound's name does: a mistyped name is no question."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return
+    paths = [_path(word) or Path(word) for word in words]
+    if "\n" in text or not all(path.suffix.lower() in AUDIO_ENDINGS for path in paths):
+        return
+    for path in paths:
+        if not _is_file(path):
+            there = _sounds_in(path.parent)
+            near = difflib.get_close_matches(path.name, there, n=1)
+            meant = shlex.quote(str(path.with_name(near[0]))) if near else "FILE"
+            raise SettingsError(
+                f"there is no file {path}", why=f"not in {path.parent.absolute()}", fix=f"/audio {meant}"
+            )
+
+
+def _sounds_in(folder: Path) -> list[str]:
+    try:
+        return [path.name for path in folder.iterdir() if path.suffix.lower() in AUDIO_ENDINGS]
+    except (OSError, ValueError):
+        return []
 
 
 def files_named(text: str) -> tuple[Path, ...]:

@@ -137,12 +137,10 @@ def _mark(chat: Chat) -> str:
 
 
 def _do(chat: Chat, text: str) -> bool:
-    line = understand(text)
-    if line is None:
-        return True
     before = chat.again
     try:
-        return chat.do(line)
+        line = understand(text)
+        return line is None or chat.do(line)
     except KeyboardInterrupt:  # during anything but an answer or a recording
         notice("stopped")
     except StepAudioError as error:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from ..client.characters import well_formed
 from ..client.fitting import AUDIO_TOKENS_A_SECOND
 from ..client.session import (
     NEARLY_FULL,
@@ -25,7 +27,7 @@ from ..client.session import (
 )
 from ..errors import RefusedError, SettingsError
 from .chat_line import COMMANDS, Attach, Command, Words, file_named
-from .output import duration, notice, paint, row
+from .output import duration, notice, paint, prose, remark, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +52,7 @@ class Chat:
 
     `question` is asked with the conversation's messages in it; `show` streams an answer to the terminal, telling
     each event also to whom it is given. `context` is the endpoint's in tokens, None where it does not say.
+    `asks` is how the command line asks the same endpoint.
     `attached` waits for the next question, `again` is what /retry asks, `told` is every turn that was answered.
     """
 
@@ -58,6 +61,7 @@ class Chat:
     context: int | None
     hide_thinking: bool = False
     stoppable: bool = False
+    asks: str = "stepaudio-serve ask"
     session: Session = field(default_factory=Session)
     attached: tuple[Recording, ...] = ()
     again: Turn | None = None
@@ -90,7 +94,7 @@ class Chat:
         left = room - self._heard()
         damaged: list[float] = []
         blocks = samples_of(open_sound(path), on_damage=damaged.append)
-        self._attach(Recording(path.name, recorded(_at_most(blocks, left, path), name=str(path)).clips))
+        self._attach(Recording(path.name, recorded(_at_most(blocks, left, path, self.asks), name=str(path)).clips))
         if damaged:
             places = f"{len(damaged)} places, first at {damaged[0]:.1f} s"
             notice(f"{path.name} is damaged: what stood there is not heard ({places})", level="warning")
@@ -107,12 +111,13 @@ class Chat:
         asking = asked(before, turn)
         question = replace(self.question, messages=messages(asking))
         seen: list[Event] = []
+        begun = time.monotonic()
         try:
             answer = self.show(question, seen.append, self.hide_thinking)
         except KeyboardInterrupt:
             if not self.stoppable:
                 raise
-            answer = _so_far(seen)
+            answer = _so_far(seen, time.monotonic() - begun)
         self.told.append(replace(turn, answer=answer))
         if answer.text:
             self.session = answered(asking, answer)
@@ -208,12 +213,17 @@ class Chat:
             notice("the recording was dropped")
 
     def _task(self, argument: str) -> None:
-        from ..client.tasks import all_tasks, load_task, prepare
+        from ..client.tasks import all_tasks, load_task, prepare, task_names
 
         name, _, more = argument.partition(" ")
         if not name:
-            _list({task.name: task.summary for task in all_tasks()})
+            _list({task.name: task.summary for task in all_tasks(on_wrong=remark)})
             return
+        names = task_names()
+        if name not in names:
+            raise SettingsError(
+                f"there is no task `{name}`", why="tasks are " + ", ".join(names), fix=f"/task {names[0]}"
+            )
         prompt = prepare(load_task(name), more=more.strip()).prompt
         if not self._heard():
             raise SettingsError("there is no sound to ask about", fix="/audio FILE")
@@ -250,7 +260,7 @@ class Chat:
             text = as_markdown(self.session)
         try:
             with path.open("x", encoding="utf-8") as file:
-                file.write(text)
+                file.write(well_formed(text))
         except FileExistsError as error:
             raise SettingsError(f"{path} is there already", why="nothing is written over", fix="/save FILE") from error
         except OSError as error:
@@ -265,18 +275,21 @@ class Chat:
 
 def _list(entries: dict[str, str]) -> None:
     width = max(map(len, entries))
+    indent = " " * (width + 4)
     for name, text in entries.items():
-        sys.stderr.write(f"  {paint(name.ljust(width), 'bold', sys.stderr)}  {text}\n")
+        sys.stderr.write(
+            f"  {paint(name.ljust(width), 'bold', sys.stderr)}  {prose(text, sys.stderr, indent=indent)}\n"
+        )
 
 
-def _so_far(events: list[Event]) -> Answer:
-    """What was said of an answer until it was stopped."""
+def _so_far(events: list[Event], seconds: float) -> Answer:
+    """What was said of an answer until it was stopped, after so many seconds."""
     from ..client.answer import Finish, whole
 
-    return whole([*events, Finish(STOPPED)], seconds=0)
+    return whole([*events, Finish(STOPPED)], seconds=seconds)
 
 
-def _at_most(blocks: Iterator[Samples], seconds: float, path: Path) -> Iterator[Samples]:
+def _at_most(blocks: Iterator[Samples], seconds: float, path: Path, asks: str) -> Iterator[Samples]:
     """The same, as long as it is no longer than `seconds`. Raises RefusedError where it is."""
     from ..audio.pcm import SAMPLE_RATE
 
@@ -287,6 +300,6 @@ def _at_most(blocks: Iterator[Samples], seconds: float, path: Path) -> Iterator[
             raise RefusedError(
                 f"{path.name} is too long for this conversation",
                 why=f"its context has room for {duration(max(seconds, 0))} of sound more; `ask` takes any length",
-                fix=f"stepaudio-serve ask {shlex.quote(str(path))}",
+                fix=f"{asks} {shlex.quote(str(path))}",
             )
         yield block

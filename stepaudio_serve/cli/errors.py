@@ -19,7 +19,7 @@ from ..errors import (
     TimedOutError,
     UnhealthyError,
 )
-from .output import document, notice, paint, row
+from .output import document, notice, paint, printable, row
 
 EXIT_CODES: dict[type[StepAudioError], int] = {
     SettingsError: 2,
@@ -54,7 +54,7 @@ def report(error: BaseException, *, as_json: bool) -> int:
         return 2
     if isinstance(error, click.ClickException):
         return _usage(error, as_json=as_json)
-    known = error if isinstance(error, StepAudioError) else _of_docker(error) or _of_system(error)
+    known = error if isinstance(error, StepAudioError) else _of_docker(error) or _of_system(error) or _of_text(error)
     if known is None:
         return _bug(error, as_json=as_json)
     if as_json and not _unwritable(error):
@@ -68,7 +68,7 @@ def _usage(error: click.ClickException, *, as_json: bool) -> int:
     what, fix = error.format_message(), f"{context.command_path if context else 'stepaudio-serve'} --help"
     if as_json:
         document(_error("usage", what, "", fix))
-    notice(paint(what, "bold", sys.stderr), level="blocker")
+    notice(what, style="bold", level="blocker")
     row("fix", fix, whole=True)
     return 2
 
@@ -122,6 +122,15 @@ def _of_system(error: BaseException) -> StepAudioError | None:
     return None
 
 
+def _of_text(error: BaseException) -> StepAudioError | None:
+    """A text that was given in another encoding than this program's, where it is used for the first time."""
+    from ..client.characters import SURROGATE, not_utf8
+
+    if isinstance(error, UnicodeEncodeError) and SURROGATE.search(error.object[error.start : error.end]):
+        return not_utf8(error)
+    return None
+
+
 def _unwritable(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.filename is None and error.errno in UNWRITABLE
 
@@ -130,8 +139,8 @@ def _say(error: StepAudioError) -> None:
     if isinstance(error, EngineFailedError) and error.log_tail:
         sys.stderr.write(paint("the end of the log:\n", "dim", sys.stderr))
         for line in error.log_tail:
-            sys.stderr.write(paint(f"  | {line}\n", "dim", sys.stderr))
-    notice(paint(error.what, "bold", sys.stderr), level="blocker")
+            sys.stderr.write(paint(f"  | {printable(line)}\n", "dim", sys.stderr))
+    notice(error.what, style="bold", level="blocker")
     if isinstance(error, PlanDiffersError):
         for field, running, wanted in error.differences:
             sys.stderr.write(f"  {field}: {_shown(running)} -> {_shown(wanted)}\n")

@@ -36,7 +36,7 @@ def command(
 
     The page asks for the API key itself: no key is ever part of the address.
     """
-    from ..client.wire import chat_url
+    from ..client.wire import chat_url, without_password
 
     if endpoint and (name_given or name_flag):
         raise click.UsageError("--endpoint does not go with the name of a deployment")
@@ -44,6 +44,7 @@ def command(
     target = endpoint or (deployment.endpoint if deployment else "")
     url = str(chat_url(target)).removesuffix("v1/chat/completions")
     _check(url, deployment)
+    url = without_password(url)
     if as_json:
         document({"url": url})
         return
@@ -118,9 +119,9 @@ def _check(url: str, deployment: Deployment | None) -> None:
     """
     import httpx
 
-    from ..client.wire import is_this_machine
+    from ..client.wire import is_this_machine, without_password
 
-    where = httpx.URL(url)
+    where, url = httpx.URL(url), without_password(url)
     name = f" {deployment.name}" if deployment else ""
     with httpx.Client(
         timeout=SECONDS, trust_env=not is_this_machine(where.host), verify=where.scheme == "https"

@@ -12,8 +12,12 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from ..client.characters import well_formed
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from ..errors import StepAudioError
 
 MARKS = {"ok": ("✓", "green"), "note": ("·", "cyan"), "warning": ("!", "yellow"), "blocker": ("✗", "red")}
 
@@ -38,20 +42,29 @@ def paint(text: str, style: str, stream: TextIO) -> str:
     return click.style(text, fg=style)
 
 
+def printable(text: str) -> str:
+    """In whole characters, without the control characters that a terminal would obey."""
+    return "".join(c for c in well_formed(text) if c in "\n\t" or not (ord(c) < 32 or 127 <= ord(c) < 160))
+
+
 def data(text: str) -> None:
     """A line of the result."""
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(well_formed(text) + "\n")
 
 
 def document(value: Any) -> None:
     """The one JSON document."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    data(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
-def notice(text: str, *, level: str = "note", stream: TextIO | None = None) -> None:
-    """A remark with its mark: beside the result on stderr, where it is not itself the result."""
+def notice(text: str, *, level: str = "note", style: str = "", stream: TextIO | None = None) -> None:
+    """A remark with its mark: beside the result on stderr, where it is not itself the result.
+
+    Its words may be another's, such as a server's.
+    """
     stream = stream or sys.stderr
-    stream.write(f"{mark(level, stream)} {prose(text, stream, indent='  ')}\n")
+    shown = prose(printable(text), stream, indent="  ")
+    stream.write(f"{mark(level, stream)} {paint(shown, style, stream) if style else shown}\n")
     stream.flush()
 
 
@@ -59,7 +72,8 @@ def row(label: str, text: str, *, stream: TextIO | None = None, whole: bool = Fa
     """A labelled line below a remark, such as its `why`; a `whole` one can be pasted. Nothing without a text."""
     stream = stream or sys.stderr
     if text:
-        shown = text if whole else prose(text, stream, indent=" " * 7)
+        words = printable(text)
+        shown = words if whole else prose(words, stream, indent=" " * 7)
         stream.write(f"  {paint(label.ljust(4), 'dim', stream)} {shown}\n")
 
 
@@ -67,12 +81,25 @@ def prose(text: str, stream: TextIO, *, indent: str) -> str:
     """Text that stands behind an indent, with lines that end between words where a terminal's end is."""
     if not stream.isatty():
         return text
-    width = max(shutil.get_terminal_size().columns - len(indent), 20)
+    width = max(shutil.get_terminal_size().columns, len(indent) + 20)
     lines = (
-        textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False, subsequent_indent=indent)
+        textwrap.wrap(
+            line,
+            width,
+            break_long_words=False,
+            break_on_hyphens=False,
+            initial_indent=indent,
+            subsequent_indent=indent,
+        )
         for line in text.splitlines()
     )
-    return "\n".join("\n".join(pieces) for pieces in lines)
+    return "\n".join("\n".join(pieces) for pieces in lines).removeprefix(indent)
+
+
+def remark(error: StepAudioError) -> None:
+    """Say what is wrong and does not end the command."""
+    notice(f"{error.what}: {error.why}" if error.why else error.what, level="warning")
+    row("fix", error.fix, whole=True)
 
 
 def mark(level: str, stream: TextIO) -> str:
@@ -85,8 +112,11 @@ def mark(level: str, stream: TextIO) -> str:
     return paint(sign, style, stream)
 
 
-def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
-    """Columns on stdout, as `docker ps` prints them: plain text, cut nowhere."""
+def table(rows: Sequence[Sequence[str]], header: Sequence[str], *, ends_in_prose: bool = False) -> None:
+    """Columns on stdout, as `docker ps` prints them: plain text, cut nowhere.
+
+    With `ends_in_prose` the last column's lines end between words on a terminal.
+    """
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
     data(
         paint(
@@ -95,8 +125,11 @@ def table(rows: Sequence[Sequence[str]], header: Sequence[str]) -> None:
             sys.stdout,
         )
     )
+    indent = " " * sum(width + 2 for width in widths[:-1])
     for row in rows:
-        data("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        last = prose(row[-1], sys.stdout, indent=indent) if ends_in_prose else row[-1]
+        cells = zip((*row[:-1], last), widths, strict=True)
+        data("  ".join(cell.ljust(width) for cell, width in cells).rstrip())
 
 
 def duration(seconds: float | None) -> str:

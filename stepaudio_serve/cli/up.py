@@ -14,7 +14,7 @@ import click
 
 from .fetching import missing_in_words
 from .options import SettingsCommand, settings_flags, settings_from
-from .output import data, document, duration, notice, paint
+from .output import data, document, duration, notice
 from .selection import json_flag
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _dry_run(settings: Settings, *, as_json: bool, fetch: bool) -> int:
 def _not_yet(launched: Launched) -> None:
     """What can be done with one that does not answer yet."""
     it = launched.status.deployment
-    notice(f"{paint(it.name, 'bold', sys.stdout)} is starting", stream=sys.stdout)
+    notice(f"{it.name} is starting", stream=sys.stdout)
     data(
         f"  wait      stepaudio-serve wait {it.name}\n"
         f"  log       stepaudio-serve logs -f {it.name}\n"
@@ -152,7 +152,7 @@ def _hand_off(launched: Launched, settings: Settings, *, stream: TextIO) -> None
     body = json.dumps({"model": it.model, "messages": [{"role": "user", "content": "Say hello."}]})
     name = "" if it.name == "step-audio-r1" else f" --name {it.name}"
     page = f"  page      {it.endpoint}/\n" if settings.guard and settings.guard_page else ""
-    notice(f"{paint(it.name, 'bold', stream)} {state}{took}{heard}", level="ok", stream=stream)
+    notice(f"{it.name} {state}{took}{heard}", level="ok", stream=stream)
     stream.write(
         f"  endpoint  {it.endpoint}/v1\n"
         f"  model     {it.model}{'  (a rehearsal: no model listens)' if it.engine == 'rehearsal' else ''}\n"

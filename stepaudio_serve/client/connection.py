@@ -50,13 +50,13 @@ def opening_errors(question: Question) -> Iterator[None]:
     except (httpx.ConnectError, httpx.ConnectTimeout) as error:
         why = str(error) or f"No connection within {CONNECT_SECONDS:g} s."
         raise UnhealthyError(
-            f"Nothing answers at {question.endpoint}.", why=why, fix="stepaudio-serve status"
+            f"Nothing answers at {question.address}.", why=why, fix="stepaudio-serve status"
         ) from error
     except httpx.TimeoutException as error:
         raise timed_out(question) from error
     except httpx.TransportError as error:
         raise UnhealthyError(
-            f"{question.endpoint} closed the connection without an answer.",
+            f"{question.address} closed the connection without an answer.",
             why=f"An engine that is still loading does that. ({error})",
             fix="stepaudio-serve wait",
         ) from error
@@ -65,13 +65,13 @@ def opening_errors(question: Question) -> Iterator[None]:
 def refusal(question: Question, response: httpx.Response) -> StepAudioError:
     """What an error response, read whole, means."""
     status, (code, why) = response.status_code, engine_error(response.text)
-    if status in {401, 403}:
+    if status == 401:
         return SettingsError("The endpoint wants its API key.", why=why, fix="export STEPAUDIO_API_KEY=...")
     if status == 404:
         return SettingsError(
             f"The endpoint does not serve {question.model!r}.",
             why=why,
-            fix=f"curl {question.endpoint}/v1/models",
+            fix=f"curl {question.address}/v1/models",
         )
     if status == 413 or (status == 400 and TOO_MUCH.search(f"{code} {why}")):
         return TooMuchError(
@@ -79,7 +79,7 @@ def refusal(question: Question, response: httpx.Response) -> StepAudioError:
             why=why,
             fix="less audio, or a shorter question",
         )
-    if 400 <= status < 500 and status != 429:
+    if 400 <= status < 500 and status not in {408, 429}:
         return SettingsError(f"The engine refuses the question (HTTP {status}).", why=why)
     return UnhealthyError(f"The engine cannot answer (HTTP {status}).", why=why, fix="stepaudio-serve logs --tail 50")
 

@@ -6,30 +6,29 @@ Nothing here prints: a `Listener` is told what happens.
 from __future__ import annotations
 
 import time
-from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..audio.pcm import SAMPLE_RATE
-from ..errors import SettingsError, UnhealthyError
+from ..errors import SettingsError, StepAudioError, UnhealthyError
 from .answer import Answer, Text
 from .concurrently import in_order
 from .connection import TooMuchError
 from .conversation import user_message
 from .fitting import ASSUMED_CONTEXT, answer_room, packed, seconds_that_fit, text_tokens
 from .pieces import Piece, Told, apart, in_words, spliced, stamp
-from .sound import recorded, samples_of
+from .sound import recorded
 from .stream import ask
-from .windows import expected_count, halves, take, windows
+from .taken import taken
+from .windows import SHORTEST_WINDOW_SECONDS, expected_count, halves, windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from ..audio.pcm import Samples
     from .answer import Event
     from .conversation import Message
     from .sound import Sound
+    from .taken import Stream
     from .tasks import Asked
     from .windows import Window
     from .wire import Question
@@ -67,6 +66,13 @@ class Listener:
 
     def event(self, event: Event) -> None:
         """The answer streams: the only one, or the one made of the parts' answers."""
+
+    def may_begin_anew(self) -> bool:
+        """Whether an answer that broke off may stream from its beginning again."""
+        return True
+
+    def left(self, heard: Heard) -> None:
+        """What there is when it cannot go on, before the error is raised; its `finish_reason` is `broken_off`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,12 @@ def as_document(results: Sequence[tuple[str, Heard]]) -> dict[str, Any]:
         requests=sum(heard.requests for _, heard in results),
         context=first.context,
     )
-    return {**together.to_json(), "results": [{"sound": name, **heard.to_json()} for name, heard in results]}
+    return {**together.to_json(), "results": as_results(results)}
+
+
+def as_results(results: Sequence[tuple[str, Heard]]) -> list[dict[str, Any]]:
+    """The documents about several sounds, each by itself."""
+    return [{"sound": name, **heard.to_json()} for name, heard in results]
 
 
 def listen(
@@ -149,8 +160,9 @@ class _Listening:
     longest: float | None
     jobs: int
     listener: Listener
-    requests: int = 0
     begun: float = 0.0
+    failure: StepAudioError | KeyboardInterrupt | None = None
+    damage: dict[str, list[float]] = field(default_factory=dict)
 
     @property
     def context(self) -> int:
@@ -158,14 +170,24 @@ class _Listening:
 
     def to(self, sounds: Sequence[Sound]) -> Heard:
         self.begun = time.monotonic()
+        try:
+            return self._heard(sounds)
+        finally:
+            for name, places in self.damage.items():
+                self.listener.notice(f"{name} is damaged {_places(places)}: what stood there is not heard")
+
+    def _heard(self, sounds: Sequence[Sound]) -> Heard:
         fits = self._fits(self.asked.prompt)
-        streams, whole = _taken(sounds, fits, self._damaged)
+        streams, whole = taken(sounds, fits, self._damaged)
         if whole:
             try:
                 return self._at_once(sounds, streams)
             except TooMuchError as error:
+                seconds = sum(stream.held_seconds() for stream in streams)
+                if len(sounds) == 1 and seconds <= SHORTEST_WINDOW_SECONDS:
+                    raise
                 self.listener.notice(f"{error.why or error.what} So it is asked in parts.")
-                fits /= 2
+                fits = max(SHORTEST_WINDOW_SECONDS, min(fits, seconds) / 2)
         return self._in_parts(sounds, streams, fits)
 
     def _fits(self, prompt: str) -> float:
@@ -178,9 +200,9 @@ class _Listening:
         return min(fits, self.longest or fits)
 
     def _damaged(self, sound: Sound, second: float) -> None:
-        self.listener.notice(f"{sound.name} is damaged at {stamp(second)}: what stood there is not heard")
+        self.damage.setdefault(sound.name, []).append(second)
 
-    def _at_once(self, sounds: Sequence[Sound], streams: Sequence[_Stream]) -> Heard:
+    def _at_once(self, sounds: Sequence[Sound], streams: Sequence[Stream]) -> Heard:
         recordings = [recorded(stream.held, name=sound.name) for sound, stream in zip(sounds, streams, strict=True)]
         message = user_message(self.asked.prompt, recordings)
         answer = self._shown(message)
@@ -188,7 +210,7 @@ class _Listening:
         names = ", ".join(sound.name for sound in sounds)
         return Heard(answer, (Piece(names, 0.0, seconds, answer.text),), seconds, 1, self.context)
 
-    def _in_parts(self, sounds: Sequence[Sound], streams: Sequence[_Stream], fits: float) -> Heard:
+    def _in_parts(self, sounds: Sequence[Sound], streams: Sequence[Stream], fits: float) -> Heard:
         task = self.asked.task
         each = min(fits, self._fits(self.asked.part), task.window_seconds or fits)
         lengths = [sound.seconds for sound in sounds]
@@ -201,22 +223,48 @@ class _Listening:
             self.listener.notice(f"the endpoint does not say its context: {self.context} tokens are assumed")
         answers: list[Answer] = []
         pieces: list[Piece] = []
-        told = self._told(_windows(sounds, streams, each), answers)
+        told = self._until_failure(self._told(_windows(sounds, streams, each), answers))
         for piece in spliced(told) if task.join == "transcript" else apart(told):
             pieces.append(piece)
             if task.join != "summary":
                 self.listener.piece(piece)
-        heard = sum(max(piece.end for piece in pieces if piece.sound == sound.name) for sound in sounds)
         named = len(sounds) > 1
         listed = "\n\n".join(filter(None, (in_words(piece, named=named) for piece in pieces)))
+        if self.failure is None:
+            try:
+                return self._together(self._joined(listed, pieces, answers, named=named), pieces, answers)
+            except (StepAudioError, KeyboardInterrupt) as error:
+                self.failure = error
+        if pieces:
+            heard = self._together(listed, pieces, answers)
+            self.listener.left(replace(heard, answer=replace(heard.answer, finish_reason="broken_off")))
+        raise self.failure
+
+    def _together(self, text: str, pieces: Sequence[Piece], answers: Sequence[Answer]) -> Heard:
+        ends: dict[str, float] = {}
+        for piece in pieces:
+            ends[piece.sound] = max(piece.end, ends.get(piece.sound, 0.0))
+        answer = added_up(answers, text, time.monotonic() - self.begun)
+        return Heard(answer, tuple(pieces), sum(ends.values()), len(answers), self.context)
+
+    def _joined(self, listed: str, pieces: Sequence[Piece], answers: list[Answer], *, named: bool) -> str:
+        task = self.asked.task
         if task.join == "transcript":
-            text = listed
-        else:
-            final = self._made_one([in_words(piece, named=named) for piece in pieces], answers)
-            text = final.text if task.join == "summary" else f"{listed}\n\n{final.text}"
-        return Heard(
-            added_up(answers, text, time.monotonic() - self.begun), tuple(pieces), heard, len(answers), self.context
-        )
+            return listed
+        texts = [text for text in (in_words(piece, named=named) for piece in pieces) if text]
+        if not texts:
+            if any(answer.text for answer in answers):
+                return task.nothing
+            raise _unanswered()
+        final = self._made_one(texts, answers)
+        return final.text if task.join == "summary" else f"{listed}\n\n{final.text}"
+
+    def _until_failure(self, told: Iterable[Told]) -> Iterator[Told]:
+        """As many as come; why there are no more stands in `failure`."""
+        try:
+            yield from told
+        except (StepAudioError, KeyboardInterrupt) as error:
+            self.failure = error
 
     def _told(self, parts: Iterable[tuple[Sound, Window]], answers: list[Answer]) -> Iterator[Told]:
         """The answers about the parts in their order, which are also added to `answers`."""
@@ -240,8 +288,10 @@ class _Listening:
         smaller = halves(window)
         try:
             answer = self._persistently(question, place)
-        except TooMuchError:
+        except TooMuchError as error:
             if len(smaller) == 1:
+                seconds = f"{window.end - window.start:.0f} s"
+                error.why = f"{place}: {seconds} are too much already, and parts are not made shorter. {error.why}"
                 raise
             return [pair for half in smaller for pair in self._asked_part((sound, half))]
         if answer.finish_reason == "length":
@@ -254,33 +304,36 @@ class _Listening:
         told = Told(sound.name, window.start, window.end, text, window.overlap, window.silent_overlap)
         return [(told, answer)]
 
-    def _persistently(self, question: Question, what: str, tries: int = TRIES) -> Answer:
+    def _persistently(
+        self, question: Question, what: str, tries: int = TRIES, *, on_event: Callable[[Event], object] | None = None
+    ) -> Answer:
         try:
-            return ask(question)
+            return ask(question, on_event=on_event)
         except UnhealthyError as error:
-            if tries == 1:
+            if tries == 1 or (on_event is not None and not self.listener.may_begin_anew()):
                 raise
             pause = FIRST_PAUSE_SECONDS * 2 ** (TRIES - tries)
             self.listener.notice(f"{what}: {error.what} Asked again in {pause:g} s.")
             time.sleep(pause)
-        return self._persistently(question, what, tries - 1)
+        return self._persistently(question, what, tries - 1, on_event=on_event)
 
     def _made_one(self, texts: list[str], answers: list[Answer]) -> Answer:
         """One answer made of the parts' answers; of answers to them first where they are too many for a request."""
         whole = self.asked.whole
         room = self.context - answer_room(self.context, self.question.max_tokens) - text_tokens(whole) - 64
-        texts = [text for text in texts if text]
         for _ in range(MOST_ROUNDS):
             groups = packed(texts, text_tokens, room)
             self.listener.joining(len(texts))
             if len(groups) <= 1:
-                answer = self._shown(self._about(texts))
+                answer = self._shown(self._about(texts), tries=TRIES)
                 answers.append(answer)
                 return answer
             questions = [replace(self.question, messages=[self._about(group)]) for group in groups]
-            made = list(in_order(self.jobs, ask, questions))
+            made = list(in_order(self.jobs, partial(self._persistently, what="the answers so far"), questions))
             answers += made
-            texts = [answer.text for answer in made]
+            texts = [answer.text for answer in made if answer.text]
+            if not texts:
+                raise _unanswered()
         raise SettingsError(
             "the answers about the parts are too long to be made one",
             why=f"{len(texts)} texts are left after {MOST_ROUNDS} rounds; the context holds {self.context} tokens",
@@ -290,7 +343,7 @@ class _Listening:
     def _about(self, texts: list[str]) -> Message:
         return user_message("\n\n".join([*texts, self.asked.whole]))
 
-    def _shown(self, message: Message) -> Answer:
+    def _shown(self, message: Message, *, tries: int = 1) -> Answer:
         """The answer to a message, streamed to the listener."""
         seen: list[Event] = []
 
@@ -299,46 +352,32 @@ class _Listening:
                 seen.append(event)
             self.listener.event(event)
 
-        answer = ask(replace(self.question, messages=[message]), on_event=show)
+        question = replace(self.question, messages=[message])
+        answer = self._persistently(question, "the answers so far", tries, on_event=show)
         if answer.text and not seen:  # the thinking never ended: all its words are the answer
             self.listener.event(Text(answer.text))
         return answer
 
 
-@dataclass(frozen=True, slots=True)
-class _Stream:
-    """A sound's samples: the blocks that were read so far, and the rest."""
-
-    held: deque[Samples]
-    rest: Iterator[Samples]
-
-    def blocks(self) -> Iterator[Samples]:
-        """All of them; those that were held are let go one by one."""
-        while self.held:
-            yield self.held.popleft()
-        yield from self.rest
-
-
-def _taken(
-    sounds: Sequence[Sound], seconds: float, on_damage: Callable[[Sound, float], None]
-) -> tuple[list[_Stream], bool]:
-    """The sounds' samples, read until they are more than `seconds`; and whether they are not."""
-    streams: list[_Stream] = []
-    fits = True
-    for sound in sounds:
-        blocks = samples_of(sound, on_damage=partial(on_damage, sound))
-        held: list[Samples] = []
-        if fits:
-            held, fits = take(blocks, seconds)
-            seconds -= sum(map(len, held)) / SAMPLE_RATE
-        streams.append(_Stream(deque(held), blocks))
-    return streams, fits
-
-
-def _windows(sounds: Sequence[Sound], streams: Sequence[_Stream], seconds: float) -> Iterator[tuple[Sound, Window]]:
+def _windows(sounds: Sequence[Sound], streams: Sequence[Stream], seconds: float) -> Iterator[tuple[Sound, Window]]:
     for sound, stream in zip(sounds, streams, strict=True):
         for window in windows(stream.blocks(), seconds=seconds):
             yield sound, window
+
+
+def _unanswered() -> UnhealthyError:
+    return UnhealthyError(
+        "no part was answered",
+        why="each answer ended within its thinking, so there is nothing to make one answer of",
+        fix="a larger --max-tokens, or --window 60",
+    )
+
+
+def _places(seconds: Sequence[float]) -> str:
+    """Where it is damaged, in a few words however many places there are."""
+    if len(seconds) == 1:
+        return f"at {stamp(seconds[0])}"
+    return f"at {len(seconds)} places from {stamp(min(seconds))} to {stamp(max(seconds))}"
 
 
 def added_up(answers: Sequence[Answer], text: str, seconds: float) -> Answer:

@@ -34,7 +34,7 @@ DEAD_SECONDS = 5.0
 """A device that sends nothing for so long does not work."""
 
 SOUND_DEVICES = Path("/dev/snd")
-INSTALL = "pip install 'stepaudio-serve[microphone]'"
+INSTALL = "pip install sounddevice"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 SURE_WORDS = 3
-"""A run of so many words is no accident; a shorter one counts only at the very edge of both texts."""
+"""A shorter run counts only at the very edge of both texts; a longer one too where joining there would lose more words
+than it has."""
 
 FASTEST_WORDS_A_SECOND = 6.0
 """Nobody speaks faster for long; in scripts without blanks each character counts as a word."""
@@ -95,7 +97,12 @@ def _common_run(tail: list[str], head: list[str], limit: int) -> _Run | None:
                 continue
             size = longer[j + 1] = lengths[j] + 1
             run = _Run(i - size + 1, j - size + 1, size)
-            if j + len(tail) - i <= limit and (best is None or size > best.size) and _is_sure(run, len(tail)):
+            if (
+                j + len(tail) - i <= limit
+                and (best is None or size > best.size)
+                and _is_sure(run, len(tail))
+                and _lost(run, tail, head) <= size
+            ):
                 best = run
         lengths = longer
     return best
@@ -104,6 +111,18 @@ def _common_run(tail: list[str], head: list[str], limit: int) -> _Run | None:
 def _is_sure(run: _Run, tail: int) -> bool:
     away = run.right + tail - (run.left + run.size)
     return run.size >= SURE_WORDS or away < run.size
+
+
+def _lost(run: _Run, tail: list[str], head: list[str]) -> int:
+    """How many of the words that are cut off behind and before the run the other text does not have in its place."""
+    after, before = tail[run.left + run.size :], head[: run.right]
+    other_after = head[run.right + run.size :][: len(after) + SURE_WORDS]
+    other_before = tail[: run.left][-len(before) - SURE_WORDS :]
+    return len(after) + len(before) - _in_common(after, other_after) - _in_common(before, other_before)
+
+
+def _in_common(some: list[str], others: list[str]) -> int:
+    return sum(block.size for block in SequenceMatcher(None, some, others, autojunk=False).get_matching_blocks())
 
 
 def _best_place(followed_by: list[str]) -> int:

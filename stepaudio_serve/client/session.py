@@ -38,7 +38,7 @@ class Turn:
         return {
             "text": self.text,
             "audio": [{"name": it.name, "seconds": round(it.seconds, 2)} for it in self.recordings],
-            "answer": self.answer and {**asdict(self.answer), "seconds": round(self.answer.seconds, 3)},
+            "answer": self.answer and _to_milliseconds(asdict(self.answer)),
         }
 
 
@@ -99,6 +99,12 @@ def as_markdown(session: Session) -> str:
 def to_json(session: Session) -> dict[str, Any]:
     """The conversation for a program to read; of sounds only names and lengths."""
     return {"system": session.system, "turns": [turn.to_json() for turn in session.turns]}
+
+
+def _to_milliseconds(answer: dict[str, Any]) -> dict[str, Any]:
+    first = answer["first_token_s"]
+    rounded = None if first is None else round(first, 3)
+    return {**answer, "seconds": round(answer["seconds"], 3), "first_token_s": rounded}
 
 
 def _messages(session: Session) -> Iterator[Message]:

@@ -16,6 +16,7 @@ from httpx_sse import EventSource, SSEError
 
 from ..errors import StepAudioError, UnhealthyError
 from .answer import Answer, Finish, separate, whole
+from .characters import not_utf8, well_formed_parts
 from .connection import http_client, opening_errors, refusal, timed_out
 from .wire import DONE, chat_url, read_chunk, request_body
 
@@ -55,11 +56,11 @@ def stream(question: Question) -> Generator[Event, None, None]:
 
     Closing the generator closes the connection, which stops the engine's work on the answer.
 
-    Raises `SettingsError` when the engine refuses the question, `UnhealthyError` when it does not answer, breaks
-    off or reports a failure, `TimedOutError` when `question.timeout` has passed.
+    Raises `SettingsError` when the engine refuses the question or it is not UTF-8, `UnhealthyError` when it does
+    not answer, breaks off or reports a failure, `TimedOutError` when `question.timeout` has passed.
     """
     with closing(_received(question)) as parts:
-        yield from separate(parts)
+        yield from separate(well_formed_parts(parts))
 
 
 def _received(question: Question) -> Generator[Delta | Finish, None, None]:
@@ -78,7 +79,11 @@ def _received(question: Question) -> Generator[Delta | Finish, None, None]:
 
 def _request(client: httpx.Client, url: httpx.URL, question: Question) -> httpx.Request:
     """The question as a request that is sent bit by bit: the HTTP library copies what it sends."""
-    body = json.dumps(request_body(question), ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    text = json.dumps(request_body(question), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    try:
+        body = text.encode()
+    except UnicodeEncodeError as error:
+        raise not_utf8(error) from error
     return client.build_request(
         "POST",
         url,
@@ -144,9 +149,9 @@ def _in_words(error: Exception, question: Question) -> StepAudioError:
         return timed_out(question)
     if isinstance(error, SSEError | ValueError):
         return UnhealthyError(
-            f"{question.endpoint} does not speak the chat protocol.",
+            f"{question.address} does not speak the chat protocol.",
             why=str(error),
-            fix=f"curl {question.endpoint}/v1/models",
+            fix=f"curl {question.address}/v1/models",
         )
     return _broken_off(str(error))
 

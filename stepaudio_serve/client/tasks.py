@@ -8,16 +8,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from ..errors import SettingsError
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pydantic_core import ErrorDetails
+
 Joining: TypeAlias = Literal["transcript", "summary", "list"]
 
 _BLANK = re.compile(r"\{(\w+)\}")
 _BLANKS = {"language", "to", "question"}
+NEEDED = "name, summary, prompt, join"
+"""The keys that every task has."""
 
 
 class Task(BaseModel):
@@ -130,9 +137,22 @@ def task_names(folder: Path | None = None) -> list[str]:
     return sorted(_files(folder or own_folder()))
 
 
-def all_tasks(folder: Path | None = None) -> list[Task]:
-    """All tasks. Raises `SettingsError` for a file that holds none."""
-    return [load_task(name, folder) for name in task_names(folder)]
+def all_tasks(folder: Path | None = None, *, on_wrong: Callable[[SettingsError], object] | None = None) -> list[Task]:
+    """All tasks; a file that holds none is told to `on_wrong` and left out.
+
+    Raises `SettingsError` for such a file where nobody is told.
+    """
+    return list(_all_tasks(folder, on_wrong))
+
+
+def _all_tasks(folder: Path | None, on_wrong: Callable[[SettingsError], object] | None) -> Iterator[Task]:
+    for name in task_names(folder):
+        try:
+            yield load_task(name, folder)
+        except SettingsError as error:
+            if on_wrong is None:
+                raise
+            on_wrong(error)
 
 
 def load_task(name: str, folder: Path | None = None) -> Task:
@@ -151,8 +171,10 @@ def load_task(name: str, folder: Path | None = None) -> Task:
     place = found[name]
     try:
         text = place.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{place} cannot be read", why=str(error)) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{place} cannot be read", why="it is not UTF-8", fix=f"edit {place}") from error
+    except OSError as error:
+        raise SettingsError(f"{place} cannot be read", why=error.strerror or str(error)) from error
     task = _parse(text, str(place))
     if task.name != name:
         raise SettingsError(
@@ -171,17 +193,33 @@ def _parse(text: str, place: str) -> Task:
     import yaml
 
     try:
-        return Task.model_validate(yaml.safe_load(text))
+        keys = yaml.safe_load(text)
+        if not isinstance(keys, dict):
+            lacks = "holds no keys" if keys else "is empty"
+            raise SettingsError(
+                f"{place} is not a task", why=f"the file {lacks}; it needs {NEEDED}", fix=f"edit {place}"
+            )
+        return Task.model_validate(keys)
     except yaml.YAMLError as error:
         raise SettingsError(
             f"{place} is not valid YAML", why=" ".join(str(error).split()), fix=f"edit {place}"
         ) from error
     except ValidationError as error:
-        why = "; ".join(
-            f"{'.'.join(map(str, item['loc'])) or 'the task'}: {item['msg'].removeprefix('Value error, ')}"
-            for item in error.errors(include_url=False)
-        )
+        why = "; ".join(_in_words(item) for item in error.errors(include_url=False))
         raise SettingsError(f"{place} is not a task", why=why, fix=f"edit {place}") from error
+
+
+def _in_words(fault: ErrorDetails) -> str:
+    key = ".".join(map(str, fault["loc"]))
+    known = {
+        "missing": "is missing",
+        "extra_forbidden": "is no key of a task",
+        "string_type": "must be a text",
+        "string_too_short": "is empty",
+        "string_pattern_mismatch": "must be lower-case letters, digits, - and _, a letter first",
+    }
+    said = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    return f"`{key}` {known[fault['type']]}" if fault["type"] in known else f"{key} {said}".strip()
 
 
 def _filled(text: str, words: dict[str, str]) -> str:

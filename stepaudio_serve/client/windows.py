@@ -23,6 +23,9 @@ SEARCH_SECONDS = 5.0
 SHORTEST_REST_SECONDS = 30.0
 """No window is shorter, but a recording that is: what remains is shared by the last two."""
 
+SHORTEST_WINDOW_SECONDS = 2 * (OVERLAP_SECONDS + SEARCH_SECONDS) + 1
+"""Windows must be longer than their two overlaps."""
+
 FRAME_SECONDS = 0.02
 PAUSE_FRAMES = 15
 """A pause between words is 0.3 s; the gaps within a word are shorter."""

@@ -6,7 +6,7 @@ import ipaddress
 import json
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
     from .conversation import Message
 
+Value = TypeVar("Value")
+
 DONE = "[DONE]"
 _HOST_AND_PORT = re.compile(r"[\w.-]+(:\d+)?(/v1)?/?")
+_USER_AND_PASSWORD = re.compile(r"^(\w+://)?[^/?#]*@")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +33,18 @@ class Question:
     own choice when None. `timeout` bounds the whole answer in seconds; None waits as long as it takes.
     """
 
-    endpoint: str
+    endpoint: str = field(repr=False)
     model: str
     messages: Sequence[Message]
     api_key: str | None = field(default=None, repr=False)
     max_tokens: int | None = None
     temperature: float | None = None
     timeout: float | None = None
+
+    @property
+    def address(self) -> str:
+        """The endpoint as it may be printed: without a user's name and password."""
+        return without_password(self.endpoint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +71,19 @@ def _route(endpoint: str, route: str) -> httpx.URL:
     try:
         url = httpx.URL(endpoint)
     except httpx.InvalidURL as error:
-        raise _no_address(endpoint, str(error)) from error
+        raise _no_address(endpoint, "It cannot be read." if "@" in endpoint else str(error)) from error
     if url.scheme not in {"http", "https"} or not url.host:
         raise _no_address(endpoint, "It does not begin with http:// or https:// and a host.")
+    if url.query or url.fragment:
+        plain = without_password(endpoint).partition("?")[0].partition("#")[0]
+        raise _no_address(endpoint, "It has a query or a fragment behind its path.", fix=plain)
     base = url.path.rstrip("/").removesuffix("/v1")
     return url.copy_with(path=f"{base}/v1/{route}")
+
+
+def without_password(endpoint: str) -> str:
+    """An address without a user's name and password."""
+    return _USER_AND_PASSWORD.sub(r"\1", endpoint)
 
 
 def is_this_machine(host: str) -> bool:
@@ -110,7 +126,10 @@ def read_chunk(data: str) -> Chunk:
     The engine sends null for what does not apply and keys of its own (`tts_content`): all are ignored. Thinking
     that the engine told apart is `reasoning_content` in the model authors' vLLM, `reasoning` in later ones.
     """
-    event: Any = json.loads(data)
+    try:
+        event: Any = json.loads(data)
+    except RecursionError as error:
+        raise ValueError(f"not a chat chunk: {data[:80]}") from error
     try:
         if event.get("error") or event.get("object") == "error":
             return Chunk(Delta(), error=_error_message(event) or data)
@@ -118,21 +137,28 @@ def read_chunk(data: str) -> Chunk:
         delta = choice.get("delta") or {}
         return Chunk(
             Delta(
-                content=delta.get("content") or "",
-                reasoning=delta.get("reasoning_content") or delta.get("reasoning") or "",
+                content=_of_type(str, delta.get("content")) or "",
+                reasoning=_of_type(str, delta.get("reasoning_content") or delta.get("reasoning")) or "",
             ),
-            finish_reason=choice.get("finish_reason"),
-            usage=event.get("usage"),
+            finish_reason=_of_type(str, choice.get("finish_reason")),
+            usage=_of_type(dict, event.get("usage")),
         )
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"not a chat chunk: {data[:80]}") from error
+
+
+def _of_type(kind: type[Value], value: object) -> Value | None:
+    """The value, where there is one. Raises `TypeError` when it is of another type."""
+    if value is None or isinstance(value, kind):
+        return value
+    raise TypeError(f"{kind.__name__} expected")
 
 
 def engine_error(body: str) -> tuple[str, str]:
     """An error response's code, and what it says in the engine's own words, shortened to 500 characters."""
     try:
         said: Any = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         said = None
     if not isinstance(said, dict):
         return "", body.strip()[:500]
@@ -149,6 +175,7 @@ def _error_message(said: dict[str, Any]) -> str:
     return str(error.get("message") or error.get("detail") or "")
 
 
-def _no_address(endpoint: str, why: str) -> SettingsError:
+def _no_address(endpoint: str, why: str, fix: str = "") -> SettingsError:
+    shown = endpoint.rpartition("@")[2]
     meant = endpoint if _HOST_AND_PORT.fullmatch(endpoint) else "127.0.0.1:9999"
-    return SettingsError(f"{endpoint!r} is not an endpoint.", why=why, fix=f"http://{meant}")
+    return SettingsError(f"{shown!r} is not an endpoint.", why=why, fix=fix or f"http://{meant}")

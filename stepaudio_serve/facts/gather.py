@@ -144,11 +144,16 @@ def _unseen_checkpoint(model: str, models: Path, within: str) -> Checkpoint:
     return Checkpoint(model, path, path, "", exists=True, problem=f"its disk {within}")
 
 
+_CLIENTS_ALONE = frozenset({"audio/media.py", "audio/mixdown.py"})
+"""Modules for PyAV, which the engine does not have and the guard does not use."""
+
+
 def guard_sources() -> dict[str, str]:
     """The package that is put into the engine: the guard, the audio modules it uses, and a door to them."""
     package = files("stepaudio_serve")
     parts = {name: text for part in ("guard", "audio") for name, text in _sources(package.joinpath(part), part)}
-    return {"__init__.py": "from .guard import Guard as Guard\n", **parts}
+    used = {name: text for name, text in parts.items() if name not in _CLIENTS_ALONE}
+    return {"__init__.py": "from .guard import Guard as Guard\n", **used}
 
 
 def _sources(folder: Traversable, place: str) -> Iterator[tuple[str, str]]:

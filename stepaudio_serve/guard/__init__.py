@@ -1,7 +1,8 @@
 """What protects the engine, inside the engine's own server process.
 
-vLLM loads it with `--middleware stepaudio_guard.Guard`: this folder is put on the server's PYTHONPATH as
-`stepaudio_guard`. It therefore stands alone: the standard library and relative imports, nothing else.
+vLLM loads it with `--middleware stepaudio_guard.Guard`: this folder and the audio modules beside it are put on the
+server's PYTHONPATH as one package, `stepaudio_guard`. Both therefore stand alone: the standard library, relative
+imports, and numpy and soundfile, which the engine has.
 """
 
 from __future__ import annotations

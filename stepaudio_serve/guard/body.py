@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from .config import Limits
 
 
+GRACE_SECONDS = 10.0
+LEAST_BYTES_PER_SECOND = 1024
+"""After the grace, a body that has brought less than this on average is given up; a telephone modem brings more."""
+
+
 class Upload:
     """The client's `receive`, which knows whether all of the body has come."""
 
@@ -46,16 +51,19 @@ async def read_body(upload: Upload, limits: Limits, room: Room) -> bytes:
     if upload.announced is not None:
         _check_size(upload.announced, limits)
         room.check(upload.announced)
-    try:
-        return await asyncio.wait_for(_read(upload, limits, room), limits.body_timeout)
-    except asyncio.TimeoutError:
-        raise RefusedError(_too_slow(limits)) from None
+    return await _read(upload, limits, room)
 
 
 async def _read(receive: Receive, limits: Limits, room: Room) -> bytes:
     body = bytearray()
+    clock = asyncio.get_running_loop().time
+    began = clock()
     while True:
-        message = await receive()
+        patience = min(limits.body_timeout, max(GRACE_SECONDS, len(body) / LEAST_BYTES_PER_SECOND))
+        try:
+            message = await asyncio.wait_for(receive(), began + patience - clock())
+        except asyncio.TimeoutError:
+            raise RefusedError(_too_slow(patience)) from None
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         piece = message.get("body", b"")
@@ -88,10 +96,11 @@ _COMPRESSED = Refusal(
 )
 
 
-def _too_slow(limits: Limits) -> Refusal:
+def _too_slow(seconds: float) -> Refusal:
     return Refusal(
         status=408,
         code="request_too_slow",
-        message=f"The request had not arrived after {limits.body_timeout:g} s. Send it again, with less in it.",
+        message=f"The request had not arrived after {seconds:.3g} s. Send it again, with less in it, and at "
+        f"{LEAST_BYTES_PER_SECOND} bytes a second or faster.",
         headers=((b"connection", b"close"),),
     )

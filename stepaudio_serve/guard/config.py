@@ -28,6 +28,22 @@ STOP_TOKEN_IDS = f"{PREFIX}STOP_TOKEN_IDS"
 SAMPLING = f"{PREFIX}SAMPLING"
 """A JSON object of sampling parameters for requests that are silent about them."""
 
+SAMPLING_NAMES = frozenset(
+    {
+        "temperature",
+        "top_p",
+        "top_k",
+        "min_p",
+        "presence_penalty",
+        "frequency_penalty",
+        "repetition_penalty",
+    }
+)
+"""What SAMPLING may set: numbers that every route that answers takes."""
+
+_MOST_DIGITS = 16
+"""Of a whole number in the environment; Python itself gives up at 4300."""
+
 _MIB = 1 << 20
 
 
@@ -158,7 +174,7 @@ def _count(environment: Mapping[str, str], name: str, default: _Count) -> _Count
     text = environment.get(PREFIX + name)
     if text is None:
         return default
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 1 << 53):
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and 0 < int(text) < 1 << 53):
         raise GuardConfigError(f"{PREFIX}{name} is {text!r}; allowed are whole numbers from 1")
     return int(text)
 
@@ -178,7 +194,7 @@ def _number(environment: Mapping[str, str], name: str, default: _Number) -> _Num
 
 def _token_ids(text: str) -> tuple[int, ...]:
     words = [word.strip() for word in text.split(",") if word.strip()]
-    if not all(word.isascii() and word.isdigit() for word in words):
+    if not all(word.isascii() and word.isdigit() and len(word) <= _MOST_DIGITS for word in words):
         raise GuardConfigError(f"{STOP_TOKEN_IDS} is {text!r}; allowed are token ids separated by commas")
     return tuple(int(word) for word in words)
 
@@ -188,9 +204,13 @@ def _sampling(text: str) -> Mapping[str, float]:
         values = json.loads(text)
     except ValueError:
         values = None
-    numbers = isinstance(values, dict) and all(
-        isinstance(value, (int, float)) and not isinstance(value, bool) for value in values.values()
-    )
-    if not numbers:
+    if not (isinstance(values, dict) and all(map(_is_finite, values.values()))):
         raise GuardConfigError(f"{SAMPLING} is {text!r}; allowed is a JSON object of numbers")
+    if unknown := sorted(values.keys() - SAMPLING_NAMES):
+        known = ", ".join(sorted(SAMPLING_NAMES))
+        raise GuardConfigError(f"{SAMPLING} is {text!r}: {', '.join(unknown)} cannot be set; allowed are {known}")
     return MappingProxyType(values)
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -math.inf < value < math.inf

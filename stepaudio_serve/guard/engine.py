@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .door import route_path
+from .failure import log_failure
 from .headers import values
 from .reply.sse import dump
 
@@ -55,7 +56,10 @@ async def call(app: App, scope: Scope, method: str, path: str, body: bytes = b""
     request = rerouted(scope, path, headers, method) | {"query_string": b"", "extensions": {}}
     try:
         return await asyncio.wait_for(_collect(app, request, body), PATIENCE_SECONDS)
-    except Exception:  # noqa: BLE001 - whatever is wrong with the engine, there is no answer
+    except (asyncio.TimeoutError, OSError):
+        return None
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with the engine, there is no answer
+        log_failure(f"the engine failed on {method} {path}, which the guard asked", error)
         return None
 
 

@@ -12,7 +12,7 @@ from .engine import rerouted
 from .headers import value, without
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from .asgi import Message, Receive, Scope
     from .prepared import Prepared
@@ -20,15 +20,12 @@ if TYPE_CHECKING:
 PROMPT_SECONDS = 0.05
 """What takes no longer is finished even for a client that left meanwhile."""
 
-_REPLACED = frozenset({b"content-length", b"content-type", b"content-encoding", b"transfer-encoding", b"x-request-id"})
-_DROPPED = frozenset(
-    {
-        b"accept-encoding",  # a compressed answer could not be read here
-        b"expect",  # it has been met
-        b"origin",  # the engine's own CORS would answer it, for any origin
-        b"x-data-parallel-rank",  # chooses an engine core
-    }
+_PASSED = frozenset(
+    {b"authorization", b"host", b"user-agent", b"accept", b"accept-language", b"traceparent", b"tracestate"}
 )
+"""The client's headers that the engine gets, beside X-Forwarded-*. By others it lets a client choose a priority, a
+session or an engine core, or would answer in a way that cannot be read here."""
+
 _JSON = (b"content-type", b"application/json")
 
 _T = TypeVar("_T")
@@ -43,7 +40,7 @@ def without_origin(scope: Scope) -> Scope:
 
 def prepared_scope(scope: Scope, prepared: Prepared) -> dict[str, Any]:
     """The request that the engine gets in the place of the client's."""
-    headers = without(scope["headers"], _REPLACED | _DROPPED)
+    headers = [(name, said) for name, said in scope["headers"] if name in _PASSED or name.startswith(b"x-forwarded-")]
     headers += [_JSON, (b"content-length", str(len(prepared.body)).encode())]
     if name := value(scope, b"x-request-id"):
         headers.append((b"x-request-id", unique_id(name)))
@@ -55,16 +52,15 @@ def unique_id(name: bytes) -> bytes:
     return re.sub(rb"[^A-Za-z0-9._-]", b"", name[:64]) + b"-" + secrets.token_hex(4).encode()
 
 
-def with_body(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives `body`, then what the client still says: that it has left."""
-    given = False
+def with_body(body: bytes, receive: Receive, given: Callable[[], None]) -> Receive:
+    """A `receive` that gives `body` and calls `given`, then what the client still says: that it has left."""
+    held = [body]
 
     async def first_the_body() -> Message:
-        nonlocal given
-        if given:
+        if not held:
             return await receive()
-        given = True
-        return {"type": "http.request", "body": body, "more_body": False}
+        given()
+        return {"type": "http.request", "body": held.pop(), "more_body": False}
 
     return first_the_body
 
@@ -82,9 +78,10 @@ async def unless_gone(work: Coroutine[Any, Any, _T], receive: Receive) -> _T:
             raise ClientGoneError
         return working.result()
     finally:
-        working.cancel()
         if leaving is not None:
             leaving.cancel()
+        if working.cancel():  # it holds what it was given until it has really ended
+            await asyncio.wait({working})
 
 
 async def _left(receive: Receive) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .config import GuardConfig, read_config
@@ -10,7 +11,10 @@ from .errors import GuardConfigError
 from .refusal import Refusal, send_refusal
 
 if TYPE_CHECKING:
-    from .asgi import App, Receive, Scope, Send
+    from collections.abc import Callable
+
+    from .asgi import App, Message, Receive, Scope, Send
+    from .edge import Edge
 
 _POLICY_VIOLATION = 1008
 """WebSocket close code (RFC 6455, 7.4.1); before the handshake a server answers it with HTTP 403."""
@@ -30,8 +34,11 @@ class Guard:
     def __init__(self, app: App) -> None:
         self._app = app
         self._problem = ""
+        self._close: Callable[[], None] | None = None
         try:
-            self._edge: App = _edge(app, read_config(os.environ))
+            edge = _edge(app, read_config(os.environ))
+            self._edge: App = edge
+            self._close = edge.close
         except GuardConfigError as error:
             self._problem, self._edge = str(error), _shut
 
@@ -46,14 +53,24 @@ class Guard:
 
     async def _start(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not self._problem:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, partial(self._until_shutdown, send))
             return
         await receive()
         await send({"type": "lifespan.startup.failed", "message": f"stepaudio guard: {self._problem}"})
 
+    async def _until_shutdown(self, send: Send, message: Message) -> None:
+        if message["type"].startswith("lifespan.shutdown") and self._close is not None:
+            self._close()
+        await send(message)
 
-def _edge(app: App, config: GuardConfig) -> App:
-    from .edge import Edge  # the command line asks this package for names only
+
+def _edge(app: App, config: GuardConfig) -> Edge:
+    try:
+        from .edge import Edge  # the command line asks this package for names only
+    except (ImportError, OSError) as error:  # soundfile raises OSError where libsndfile is missing
+        raise GuardConfigError(
+            f"what decodes audio cannot be loaded ({error}); install it where the engine is: pip install 'vllm[audio]'"
+        ) from error
 
     return Edge(app, config)
 

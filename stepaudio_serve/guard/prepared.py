@@ -42,10 +42,14 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One piece of audio for the engine: 16 kHz mono 16-bit WAV of at most 25 s."""
+    """One piece of audio for the engine: 16 kHz mono 16-bit WAV of at most 25 s.
+
+    `damaged` where sound is missing from the file that it came from.
+    """
 
     wav: bytes
     seconds: float
+    damaged: bool = False
 
 
 class Decoder(Protocol):

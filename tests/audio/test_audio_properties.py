@@ -8,7 +8,7 @@ from contextlib import suppress
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recordings import media_file, sound_file, tone
+from recordings import media_file, raw_wav, sound_file, tone
 
 from stepaudio_serve.audio.decode import Limits, decode
 from stepaudio_serve.audio.errors import AudioError
@@ -36,6 +36,7 @@ MEDIA = [
     media_file("mp4", "aac", tone(44100, 0.5), 44100),
     media_file("webm", "libopus", tone(48000, 0.5), 48000),
     media_file("mp3", "libmp3lame", tone(44100, 0.5), 44100),
+    media_file("mpegts", "aac", tone(44100, 0.5), 44100),
 ]
 MAGIC = [
     b"RIFF\xff\xff\xff\xffWAVEfmt ",
@@ -83,4 +84,18 @@ def test_damaged_sound_files(data: bytes, changes: list[tuple[float, bytes]], ke
 def test_damaged_media_files(data: bytes, changes: list[tuple[float, bytes]], keep: float) -> None:
     with suppress(AudioError):
         for block in decode_media(io.BytesIO(mutated(data, changes, keep)), on_damage=lambda second: None):
+            assert np.isfinite(block).all()
+
+
+@settings(deadline=None, max_examples=100)
+@given(
+    rate=st.integers(0, 2**32 - 1),
+    channels=st.integers(0, 300),
+    bits=st.sampled_from([0, 1, 8, 16, 24, 32, 64]),
+    tag=st.sampled_from([0, 1, 2, 3, 6, 7, 0x11, 0x50, 0x55, 0xFF, 0xFFFE]),
+)
+def test_wav_headers_that_say_impossible_things(rate: int, channels: int, bits: int, tag: int) -> None:
+    data = raw_wav(bytes(range(256)) * 20, rate=rate, channels=channels, bits=bits, tag=tag)
+    with suppress(AudioError):
+        for block in decode_media(io.BytesIO(data), on_damage=lambda second: None):
             assert np.isfinite(block).all()

@@ -62,8 +62,8 @@ def test_channels_are_mixed_to_their_mean() -> None:
     assert np.allclose(out, (left + right) / 2, atol=1e-6)
 
 
-def test_a_thousand_channels_are_mixed_too() -> None:
-    out = decoded(raw_wav(np.full(1024 * 2000, 1000, "<i2").tobytes(), channels=1024))
+def test_many_channels_are_mixed_too() -> None:
+    out = decoded(raw_wav(np.full(96 * 2000, 1000, "<i2").tobytes(), channels=96))
     assert len(out) == 2000
     assert out[0] == pytest.approx(1000 / 32768, rel=1e-3)
 
@@ -116,6 +116,11 @@ def test_rates_of_no_sound_are_unsupported(rate: int) -> None:
     assert reason(raw_wav(PCM, rate=rate)) == "unsupported"
 
 
+@pytest.mark.parametrize(("rate", "channels"), [(192_000, 9), (16_000, 97), (655_350, 8)])
+def test_rates_of_many_channels_are_unsupported(rate: int, channels: int) -> None:
+    assert reason(sound_file(np.zeros((1000, channels)), rate)) == "unsupported"
+
+
 @pytest.mark.parametrize("data_bytes", [0, 0xFFFFFFFF, 0x7FFFFFFF, len(PCM)])
 def test_a_streamed_wav_is_read_to_its_end(data_bytes: int) -> None:
     assert len(decoded(raw_wav(PCM, data_bytes=data_bytes))) == 16000
@@ -127,6 +132,7 @@ def test_a_flac_that_promises_another_length_is_read_to_its_end(promised: int) -
     info = int.from_bytes(data[18:26], "big")  # STREAMINFO: the last 36 of these bits are the number of samples
     data[18:26] = ((info >> 36 << 36) | promised).to_bytes(8, "big")
     assert len(decoded(bytes(data))) == 16000
+    assert bool(heard_of_damage(bytes(data))) is bool(promised)
 
 
 def test_an_mp3_of_varying_bit_rate_without_a_table_is_read_to_its_end() -> None:
@@ -154,6 +160,44 @@ def test_of_a_damaged_flac_the_sound_before_the_damage_is_used() -> None:
     assert 3 * 16000 < len(decoded(bytes(data))) < 6 * 16000
 
 
+def heard_of_damage(data: bytes) -> list[float]:
+    seconds: list[float] = []
+    decoded_to_the_end = list(decode(data, Limits(), on_damage=seconds.append))
+    assert decoded_to_the_end
+    return seconds
+
+
+NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, 10 * 48000).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("form", "subtype"), [("WAV", "PCM_16"), ("FLAC", "PCM_16"), ("MP3", "MPEG_LAYER_III"), ("OGG", "VORBIS")]
+)
+def test_sound_missing_at_the_end_is_told_and_a_whole_file_is_not(form: str, subtype: str) -> None:
+    data = sound_file(NOISE, 48000, form, subtype)
+    assert heard_of_damage(data) == []
+    if form != "OGG":
+        (second,) = heard_of_damage(data[: len(data) // 2])
+        assert second == pytest.approx(5, abs=0.4)
+
+
+@pytest.mark.parametrize("data_bytes", [0, 0xFFFFFFFF, 0x7FFFFFFF, len(PCM), len(PCM) + 44])
+def test_a_wav_that_promises_nothing_misses_nothing(data_bytes: int) -> None:
+    assert heard_of_damage(raw_wav(PCM, data_bytes=data_bytes)) == []
+
+
+def test_nor_does_an_mp3_without_a_table_of_its_length() -> None:
+    data = sound_file(NOISE, 48000, "MP3", "MPEG_LAYER_III")
+    assert heard_of_damage(data.replace(b"Xing", b"none").replace(b"Info", b"none")) == []
+
+
+def test_sound_missing_after_damage_is_told() -> None:
+    data = bytearray(sound_file(NOISE, 48000, "FLAC"))
+    data[len(data) // 4 : len(data) // 4 + 50] = bytes(50)
+    (second,) = heard_of_damage(bytes(data))
+    assert 2 < second < 3
+
+
 def test_the_limit_of_seconds_counts_what_comes_out() -> None:
     data = sound_file(tone(48000, 2.0), 48000)
     assert len(decoded(data, Limits(seconds=2.0))) == 32000
@@ -175,6 +219,41 @@ def test_decoding_stops_when_the_work_takes_too_long() -> None:
     with pytest.raises(AudioError) as caught:
         list(decode(data, Limits(work_seconds=50), clock=lambda: float(next(ticks))))
     assert caught.value.reason == "too_slow"
+
+
+class Clock:
+    """Moves on by `step` seconds each time that it is looked at."""
+
+    def __init__(self, step: float) -> None:
+        self.step = step
+        self.looks = 0
+
+    def __call__(self) -> float:
+        self.looks += 1
+        return self.looks * self.step
+
+
+def made_with_work(seconds: float, limit: float) -> float:
+    """The seconds of a minute of sound that come out where all of it takes `seconds` of work."""
+    data = sound_file(NOISE, 8000, "FLAC")
+    clock = Clock(0)
+    pauses = sum(1 for _ in decode(data, Limits(work_seconds=limit), clock=clock))
+    step = seconds / (clock.looks - pauses)
+    made = 0
+    with suppress(AudioError):
+        for block in decode(data, Limits(work_seconds=limit), clock=Clock(step)):
+            made += len(block)
+    return made / 16000
+
+
+def test_the_work_may_take_a_quarter_of_what_the_sound_lasts() -> None:
+    assert made_with_work(17, limit=1000) == 60
+    assert 5 < made_with_work(30, limit=1000) < 40
+
+
+def test_but_never_more_than_the_limit() -> None:
+    assert made_with_work(17, limit=20) == 60
+    assert made_with_work(17, limit=15) < 60
 
 
 def test_the_time_of_the_consumer_is_not_work() -> None:

@@ -15,7 +15,7 @@ from stepaudio_serve.guard.page import load_page
 
 if TYPE_CHECKING:
     import subprocess
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
 MODEL = "Step-Audio-R1"
 INSECURE_HOST = "sound.test"
@@ -43,18 +43,22 @@ class Served:
 class Act:
     """One answer of a scripted server: sent chunk by chunk, as the network might cut it."""
 
-    chunks: Sequence[bytes]
+    chunks: Iterable[bytes]
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "text/event-stream"})
 
 
 @dataclass
 class Scripted:
-    """A server that gives the page below a path prefix, plays `acts` in their order and keeps what it was asked."""
+    """A server that gives the page below a path prefix, plays `acts` in their order and keeps what it was asked.
+
+    `left` counts the answers that the page would not have to their end.
+    """
 
     port: int
     acts: list[Act] = field(default_factory=list)
     asked: list[Any] = field(default_factory=list)
+    left: int = 0
 
     @property
     def url(self) -> str:
@@ -85,9 +89,12 @@ def playing() -> Iterator[Scripted]:
             server.asked.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
             act = server.acts.pop(0) if self.path == "/behind/a/proxy/v1/chat/completions" else Act([], 404)
             self.reply(act.status, act.headers)
-            for chunk in act.chunks:
-                self.wfile.write(chunk)
-                self.wfile.flush()
+            try:
+                for chunk in act.chunks:
+                    self.wfile.write(chunk)
+                    self.wfile.flush()
+            except OSError:
+                server.left += 1
 
         def reply(self, status: int, headers: Mapping[str, str]) -> None:
             self.send_response(status)

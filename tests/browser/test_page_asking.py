@@ -26,6 +26,10 @@ DROP = """([data, name]) => {
     for (const type of ["dragover", "drop"])
         document.body.dispatchEvent(new DragEvent(type, { dataTransfer, bubbles: true, cancelable: true }));
 }"""
+REFUSE_TO_COPY = """() => {
+    navigator.clipboard.writeText = () => Promise.reject(new DOMException("no", "NotAllowedError"));
+    document.execCommand = () => false;
+}"""
 PASTE = """([data, name]) => {
     const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
     const clipboardData = new DataTransfer();
@@ -126,6 +130,19 @@ def test_several_files_go_in_their_order_and_one_can_be_taken_away(
     assert "Clip 2: 3.00 s" in answer
 
 
+def test_files_chosen_together_keep_their_order_whichever_is_decoded_first(
+    visit: Callable[..., Page], engine: Served, sound: Any
+) -> None:
+    page = visit(engine.url)
+    files = [{"name": f"{seconds}.wav", "mimeType": "audio/wav", "buffer": sound(seconds)} for seconds in (120, 1, 2)]
+    page.locator("input[type=file]").set_input_files(files)
+    expect(page.get_by_role("button", name="Remove 120.wav")).to_be_visible()
+    with page.expect_request("**/chat/completions") as sent:
+        ask(page)
+    sizes = [len(data) for data in sounds_of(sent.value.post_data_json)]
+    assert sizes[0] > sizes[2] > sizes[1]
+
+
 def test_try_again_asks_the_same_and_takes_the_old_answer_away(
     visit: Callable[..., Page], engine: Served, sound: Any
 ) -> None:
@@ -148,6 +165,33 @@ def test_copy_takes_the_answer_alone(visit: Callable[..., Page], engine: Served)
     page.get_by_role("button", name="Copy").click()
     expect(page.locator("#status")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == answer
+
+
+def test_a_copy_that_the_browser_refuses_is_said_to_be_so(visit: Callable[..., Page], engine: Served) -> None:
+    page = visit(engine.url)
+    ask(page)
+    answered(page)
+    page.evaluate(REFUSE_TO_COPY)
+    page.get_by_role("button", name="Copy").click()
+    expect(page.locator("#status")).to_have_text("Not copied")
+    expect(page.get_by_role("alert")).to_contain_text("does not let this page copy")
+
+
+def test_stop_and_new_work_while_the_server_says_nothing(visit: Callable[..., Page], engine: Served) -> None:
+    page = visit(engine.url)
+    expect(page.locator("#model")).to_have_text("Step-Audio-R1")
+    page.evaluate("served = null")
+    page.route("**/v1/models", lambda _: None)
+    ask(page, "First?")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator(".reply .note")).to_have_text("Stopped.")
+    page.get_by_role("button", name="Try again").click()
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
+    page.get_by_role("button", name="New conversation").click()
+    page.unroute("**/v1/models")
+    ask(page, "Second?")
+    assert "no model listened" in answered(page)
+    expect(page.locator(".question")).to_have_text("Second?")
 
 
 def test_a_task_writes_its_question_for_the_person_to_see_and_change(

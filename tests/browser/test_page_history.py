@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from playwright.sync_api import Page
+    from playwright.sync_api import BrowserContext, Page
     from servers import Served
 
 pytestmark = pytest.mark.chromium
@@ -21,6 +21,13 @@ COUNTS = """async () => [
     await stored("readonly", (_, sounds) => sounds.count()),
 ]"""
 """How many conversations and sounds the browser keeps for the page."""
+
+
+HOLD = """async () => {
+    const held = (await archive()).transaction(["conversations", "sounds"], "readwrite");
+    (function again() { if (!window.released) held.objectStore("sounds").count().onsuccess = again; })();
+}"""
+"""Keeps the browser's storage from answering until `released` is set."""
 
 
 def conversation(page: Page, sound: bytes, question: str) -> str:
@@ -58,6 +65,61 @@ def test_an_answer_cut_off_by_a_reload_can_be_asked_for_again(
     expect(page.locator(".reply .note")).to_have_text("Stopped.")
     page.get_by_role("button", name="Try again").click()
     expect(page.locator(".thinking")).to_contain_text("rehearsal")
+
+
+def test_an_answer_cut_off_by_closing_the_tab_can_be_asked_for_again(
+    someone: Callable[..., BrowserContext], slow_engine: Served
+) -> None:
+    browser = someone(slow_engine.url)
+    page = browser.new_page()
+    page.goto(slow_engine.url)
+    ask(page)
+    expect(page.locator(".thinking")).to_contain_text("rehearsal")
+    page.close()
+    page = browser.new_page()
+    page.goto(slow_engine.url)
+    page.get_by_role("button", name="History").click()
+    page.locator("#past .open").click()
+    expect(page.locator(".reply .note")).to_have_text("Stopped.")
+    expect(page.get_by_role("button", name="Try again")).to_be_visible()
+
+
+def test_what_is_asked_while_a_conversation_is_loaded_stays(visit: Callable[..., Page], engine: Served) -> None:
+    page = visit(engine.url)
+    ask(page, "Old?")
+    answered(page)
+    old = page.url
+    page.get_by_role("button", name="New conversation").click()
+    page.evaluate(HOLD)
+    page.goto(old)
+    page.evaluate("() => { window.loading = resume(); }")
+    ask(page, "New?")
+    page.evaluate("async () => { window.released = true; await loading; }")
+    assert "no model listened" in answered(page)
+    expect(page.locator(".question")).to_have_text("New?")
+
+
+def test_what_two_tabs_make_of_one_conversation_is_kept_both(
+    someone: Callable[..., BrowserContext], engine: Served, sound: Any
+) -> None:
+    browser = someone(engine.url)
+    one, other = browser.new_page(), browser.new_page()
+    one.goto(engine.url)
+    conversation(one, sound(1), "Both?")
+    shared = one.url
+    other.goto(shared)
+    ask(other, "Other?")
+    expect(other.locator(".reply")).to_have_count(2)
+    answered(other)
+    ask(one, "One?")
+    expect(one.get_by_role("alert")).to_contain_text("went on in another tab")
+    answered(one)
+    for url, last in ((shared, "Other?"), (one.url, "One?")):
+        page = browser.new_page()
+        page.goto(url)
+        expect(page.locator(".question .text")).to_have_text(["Both?", last])
+        expect(page.get_by_role("button", name="Play tone.wav")).to_be_enabled()
+    assert one.evaluate(COUNTS) == [2, 2]
 
 
 def test_the_history_opens_any_conversation_and_deletes_it_with_its_sound(
@@ -104,6 +166,24 @@ def test_an_answer_on_its_way_does_not_bring_a_deleted_conversation_back(
     expect(page.locator("#past .open")).to_have_count(0)
     page.get_by_role("button", name="Close").click()
     expect(page.get_by_role("button", name="Send")).to_be_visible()
+    assert page.evaluate(COUNTS) == [0, 0]
+
+
+@pytest.mark.parametrize("how", ["Delete What do you hear?", "Delete all"])
+def test_a_conversation_left_and_deleted_is_not_kept_again(
+    visit: Callable[..., Page], engine: Served, how: str
+) -> None:
+    page = visit(engine.url)
+    ask(page)
+    answered(page)
+    page.evaluate("() => { window.left = talk; }")
+    page.get_by_role("button", name="New conversation").click()
+    page.get_by_role("button", name="History").click()
+    page.get_by_role("button", name=how).click()
+    if how == "Delete all":
+        page.get_by_role("button", name="Really delete all?").click()
+    expect(page.locator("#past .open")).to_have_count(0)
+    page.evaluate("save(left)")
     assert page.evaluate(COUNTS) == [0, 0]
 
 

@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.chromium
 
 
-def encoded(container: str, codec: str, rate: int, *, channels: int = 2, picture: bool = False) -> bytes:
-    """Two seconds of a tone at 440 Hz, left and right alike."""
+def encoded(
+    container: str, codec: str, rate: int, *, channels: int = 2, picture: bool = False, live: bool = False
+) -> bytes:
+    """Two seconds of a tone at 440 Hz, left and right alike; `live`: the header tells no length."""
     import av
 
     file = io.BytesIO()
     tone = (0.4 * np.sin(2 * np.pi * 440 * np.arange(rate * 2) / rate)).astype(np.float32)
-    with av.open(file, "w", format=container) as target:
+    with av.open(file, "w", format=container, options={"live": "1"} if live else {}) as target:
         video: Any = target.add_stream("mpeg4", rate=10) if picture else None
         audio: Any = target.add_stream(codec, rate=rate)
         audio.layout = "stereo" if channels == 2 else "mono"
@@ -50,6 +52,12 @@ def encoded(container: str, codec: str, rate: int, *, channels: int = 2, picture
 REFUSE_MICROPHONE = """() => {
     navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException("no", "NotAllowedError"));
 }"""
+
+KEEP_STREAM = """() => {
+    const devices = navigator.mediaDevices, lend = devices.getUserMedia.bind(devices);
+    devices.getUserMedia = async (wanted) => window.lent = await lend(wanted);
+}"""
+"""Keeps the microphone's stream as `lent`."""
 
 FILES = {
     "speech.mp3": lambda: encoded("mp3", "libmp3lame", 44100),
@@ -127,9 +135,42 @@ def test_what_no_question_can_hold_is_said_before_it_is_sent(
     page = visit(serve("--max-model-len", "1000").url)
     expect(page.locator("#model")).to_have_text("Step-Audio-R1")
     page.set_input_files("#files", {"name": "talk.wav", "mimeType": "", "buffer": sound(90, rate=8000)})
-    expect(page.get_by_role("alert")).to_contain_text("talk.wav is 1:30 long; one question holds at most 1:20")
+    expect(page.get_by_role("alert")).to_contain_text("talk.wav is 1:30 long; one question holds at most 0:59")
     expect(page.get_by_role("alert")).to_contain_text("stepaudio-serve ask FILE")
     expect(page.locator("#attached .clip")).to_have_count(0)
+
+
+def test_the_whole_conversation_counts(visit: Callable[..., Page], serve: Serve, sound: Any) -> None:
+    page = visit(serve("--max-model-len", "1000").url)
+    expect(page.locator("#model")).to_have_text("Step-Audio-R1")
+    add(page, sound(30, rate=8000), "one.wav")
+    page.set_input_files("#files", {"name": "two.wav", "mimeType": "", "buffer": sound(40, rate=8000)})
+    expect(page.get_by_role("alert")).to_contain_text("two.wav is 0:40 long; this conversation has room for 0:29 more")
+    ask(page)
+    answered(page)
+    page.set_input_files("#files", {"name": "two.wav", "mimeType": "", "buffer": sound(40, rate=8000)})
+    expect(page.get_by_role("alert")).to_contain_text("two.wav is 0:40 long; this conversation has room for")
+    expect(page.locator("#attached .clip")).to_have_count(0)
+
+
+def test_a_length_that_no_header_tells_is_found_by_decoding(visit: Callable[..., Page], serve: Serve) -> None:
+    page = visit(serve("--max-model-len", "30").url)
+    expect(page.locator("#model")).to_have_text("Step-Audio-R1")
+    data = encoded("webm", "libopus", 48000, live=True)
+    page.set_input_files("#files", {"name": "live.webm", "mimeType": "", "buffer": data})
+    expect(page.get_by_role("alert")).to_contain_text("live.webm is 0:02 long; one question holds at most 0:01")
+    expect(page.locator("#attached .clip")).to_have_count(0)
+
+
+def test_a_large_file_that_tells_no_length_is_not_taken(
+    visit: Callable[..., Page], engine: Served, tmp_path: Path
+) -> None:
+    file = tmp_path / "large.bin"
+    with file.open("wb") as out:
+        out.truncate(2**26 + 1)
+    page = visit(engine.url)
+    page.set_input_files("#files", file)
+    expect(page.get_by_role("alert")).to_contain_text("large.bin does not tell its length, and is larger than 64 MiB")
 
 
 def test_an_empty_file_is_not_taken(visit: Callable[..., Page], engine: Served) -> None:
@@ -168,6 +209,37 @@ def test_a_recording_ends_where_no_question_could_hold_more(visit: Callable[...,
     expect(page.get_by_role("button", name="Play Recording")).to_be_enabled()
 
 
+def test_a_recording_that_no_question_can_hold_can_be_saved(visit: Callable[..., Page], engine: Served) -> None:
+    page = visit(engine.url)
+    expect(page.locator("#model")).to_have_text("Step-Audio-R1")
+    page.get_by_role("button", name="Record the microphone").click()
+    expect(page.locator("#recording time")).to_have_text("0:02")
+    page.evaluate("served.max_model_len = 25")
+    expect(page.get_by_role("alert")).to_contain_text("one question holds at most 0:01")
+    with page.expect_download() as saved:
+        page.get_by_role("link", name="Save it").click()
+    assert saved.value.path().stat().st_size > 1000
+
+
+def test_a_microphone_that_goes_away_takes_no_recording_along(visit: Callable[..., Page], engine: Served) -> None:
+    page = visit(engine.url)
+    page.evaluate(KEEP_STREAM)
+    page.get_by_role("button", name="Record the microphone").click()
+    expect(page.locator("#recording time")).to_have_text("0:01")
+    page.evaluate("lent.getTracks().forEach((track) => track.stop())")
+    expect(page.get_by_role("alert")).to_contain_text("The microphone ended by itself.")
+    expect(page.get_by_role("button", name="Play Recording")).to_be_enabled()
+
+
+def test_a_microphone_that_cannot_be_recorded_is_given_back(visit: Callable[..., Page], engine: Served) -> None:
+    page = visit(engine.url)
+    page.evaluate(KEEP_STREAM)
+    page.evaluate("() => { window.AudioContext = function () { throw new DOMException('no sound card'); }; }")
+    page.get_by_role("button", name="Record the microphone").click()
+    expect(page.get_by_role("alert")).to_contain_text("The microphone cannot be used: no sound card")
+    assert page.evaluate("lent.getTracks().map((track) => track.readyState)") == ["ended"]
+
+
 def test_a_microphone_that_is_refused_is_said_to_be_so(visit: Callable[..., Page], engine: Served) -> None:
     page = visit(engine.url)
     page.evaluate(REFUSE_MICROPHONE)
@@ -185,9 +257,14 @@ def test_a_recording_can_be_discarded(visit: Callable[..., Page], engine: Served
 
 
 def test_where_browsers_lend_no_microphone_the_page_says_why_and_what_to_do(
-    visit: Callable[..., Page], engine: Served, sound: Any
+    visit: Callable[..., Page], serve: Serve, sound: Any, tmp_path: Path
 ) -> None:
+    file = tmp_path / "keys"
+    file.write_text("open-sesame")  # without a key, the guard answers to no name but localhost
+    engine = serve(STEPAUDIO_GUARD_API_KEY_FILE=str(file))
     page = visit(f"http://{INSECURE_HOST}:{engine.port}/")
+    page.get_by_label("Key", exact=True).fill("open-sesame")
+    page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Record the microphone").click()
     expect(page.get_by_role("alert")).to_contain_text(f"ssh -L {engine.port}:127.0.0.1:{engine.port} {INSECURE_HOST}")
     add(page, sound())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hands import add, answered, ask
+from hands import add, answered, ask, until
 from playwright.sync_api import expect
 from servers import Act, Scripted
 
@@ -148,6 +149,27 @@ def test_a_failure_is_told_in_words_and_can_be_tried_again(
     expect(page.locator(".problem")).to_have_count(0)
     expect(page.locator(".answer")).to_have_text(SAID["content"])
     assert scripted.asked[0] == scripted.asked[1]
+
+
+def test_what_was_refused_is_not_asked_again_with_the_next_question(
+    visit: Callable[..., Page], scripted: Scripted, sound: Any
+) -> None:
+    scripted.acts += [refusal(400, "It is empty.", param="messages[0].content[0]"), Act([stream(SAID)])]
+    page = visit(scripted.url)
+    add(page, sound(1))
+    ask(page, "First?")
+    expect(page.locator(".note")).to_contain_text("Left out of what is asked next")
+    ask(page, "Second?")
+    expect(page.locator(".answer").last).to_have_text(SAID["content"])
+    assert scripted.asked[1]["messages"] == [{"role": "user", "content": [{"type": "text", "text": "Second?"}]}]
+
+
+def test_a_server_that_goes_on_after_an_error_is_left(visit: Callable[..., Page], scripted: Scripted) -> None:
+    scripted.acts.append(Act(chain([DIED], repeat(b": " + b"x" * 65536 + b"\n\n"))))
+    page = visit(scripted.url)
+    ask(page)
+    expect(page.locator(".problem")).to_contain_text("EngineDeadError")
+    until(lambda: scripted.left == 1)
 
 
 def test_a_server_that_is_away_is_said_to_be_so(visit: Callable[..., Page], scripted: Scripted) -> None:

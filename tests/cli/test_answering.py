@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import pty
 import re
 import subprocess
 import time
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -17,10 +20,12 @@ from hypothesis import strategies as st
 from support.chat_server import chat_server, finish, piece
 from support.spoken import RATE, speech
 
-from stepaudio_serve.cli.answering import finished_blocks, printable
+from stepaudio_serve.cli import output
+from stepaudio_serve.cli.answering import finished_blocks
+from stepaudio_serve.cli.output import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from support.chat_server import ChatServer
@@ -72,7 +77,52 @@ def test_the_last_block_may_still_grow() -> None:
 
 
 def test_nothing_that_a_terminal_would_obey_is_printed() -> None:
-    assert printable("a\x1b]0;title\x07b\r\n\tc\x9b31m") == "a]0;titleb\n\tc31m"
+    assert printable("a\x1b]0;title\x07b\r\n\tc\x9b31m \ud83d") == "a]0;titleb\n\tc31m \ufffd"
+
+
+ORDER = "\x1b]0;title\x07\x1b[2J"
+"""Sets a terminal's title and clears it."""
+
+
+@pytest.mark.parametrize("flags", [(), ("--raw",)])
+def test_no_answer_gives_orders_to_the_terminal(
+    flags: tuple[str, ...], run_cli: Cli, talk: Path, running: ChatServer
+) -> None:
+    running.forget().says(piece(f"Hm{ORDER}.</think>"), piece(f"Yes{ORDER}."), *finish())
+    shown = on_a_terminal(run_cli, "ask", talk, "--endpoint", running.url, *flags)
+    assert "Hm]0;title[2J." in shown
+    assert "Yes]0;title[2J." in shown
+    assert ORDER[:4] not in shown
+    assert ORDER[-4:] not in shown
+
+
+def test_no_error_of_a_server_gives_orders_to_the_terminal(run_cli: Cli, talk: Path, running: ChatServer) -> None:
+    running.forget().refuses(400, {"error": {"message": f"bad{ORDER}"}})
+    shown = on_a_terminal(run_cli, "ask", talk, "--endpoint", running.url)
+    assert "bad]0;title[2J" in shown
+    assert ORDER[:4] not in shown
+    assert ORDER[-4:] not in shown
+
+
+def test_a_name_in_another_encoding_is_printed_as_far_as_it_can_be(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    output.document({"name": "caf\udce9.wav"})
+    assert json.loads(capsysbinary.readouterr().out) == {"name": "caf\ufffd.wav"}
+
+
+def test_a_question_in_another_encoding_is_refused_in_words(run_cli: Cli, talk: Path, running: ChatServer) -> None:
+    for words in (["Which caf\udce9?"], ["what?", "--model", "caf\udce9"]):
+        asked = run_cli("ask", talk, *words, "--endpoint", running.url)
+        assert asked.code == 2, asked.stderr
+        assert "✗ 'caf\\udce9" in asked.stderr
+        assert "is not UTF-8" in asked.stderr
+
+
+@pytest.mark.parametrize("write", [output.notice, partial(output.row, "fix", whole=True), partial(output.row, "why")])
+def test_remarks_are_printable(write: Callable[..., None]) -> None:
+    stream = io.StringIO()
+    write(f"a{ORDER}\nb", stream=stream)
+    assert "a]0;title[2J\nb" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
 
 
 def on_a_terminal(cli: Cli, *words: str | Path) -> str:

@@ -6,6 +6,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import subprocess
 from dataclasses import dataclass
 from importlib.resources import files
@@ -17,6 +18,7 @@ from stepaudio_serve.cli.answering import Words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from support.cli import Cli, Outcome
 
@@ -104,6 +106,17 @@ def test_an_error_in_mid_answer_begins_on_its_own_line(thinking_words: str, rehe
     assert re.search(r"\S\n+✗ No whole answer", asked.stderr)
     assert "  fix  stepaudio-serve status mine\n" in asked.stderr
     assert asked.stdout == "" or asked.stdout.endswith("\n")
+
+
+def test_what_to_type_names_the_deployment_for_the_files_of_a_folder_too(rehearsal: Rehearsal, tmp_path: Path) -> None:
+    slow = {"STEPAUDIO_REHEARSAL_TOKEN_SECONDS": "0.03", "STEPAUDIO_REHEARSAL_THINKING_WORDS": "1000"}
+    assert rehearsal.up("--canary", "off", **slow).code == 0
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    shutil.copy(CLIP, sounds)
+    asked = rehearsal.ask(str(sounds), "-o", str(tmp_path / "out"), "--timeout", "1")
+    assert asked.code == 5
+    assert "  fix  stepaudio-serve status mine\n" in asked.stderr
 
 
 # ---- the key

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import soundfile
+from starlette.responses import JSONResponse
 from support.chat_server import HANG, chat_server, finish, piece
 from support.spoken import RATE, heard, samples_in, sentence, speech, text_in
 
@@ -140,6 +141,35 @@ def test_an_answer_goes_to_a_file_and_never_over_another(
     assert json.loads(target.read_text())["text"] == "word4 word5"
 
 
+def refuses_two_words(body: dict[str, Any]) -> object:
+    text = heard(samples_in(body))
+    return JSONResponse({"error": {"message": "no"}}, 400) if text == "word4 word5" else writes_down(body)
+
+
+def test_what_was_heard_before_a_failure_is_kept(ask: Any, talks: Path, server: ChatServer, run_cli: Cli) -> None:
+    server.answers(refuses_two_words)
+    words = (talks / "a.flac", talks / "deep" / "b.bin", "--task", "transcribe")
+    done = ask(*words, "-o", run_cli.folder / "t.txt")
+    assert done.code == 2
+    assert f"so far is in {run_cli.folder}/t.txt.partial" in " ".join(done.stderr.split())
+    assert (run_cli.folder / "t.txt.partial").read_text() == "word1 word2 word3\n"
+    assert not (run_cli.folder / "t.txt").exists()
+    said = ask(*words, "--json").json
+    assert said["error"]["code"] == "invalid-settings"
+    assert [(result["sound"], result["text"]) for result in said["results"]] == [
+        (str(talks / "a.flac"), "word1 word2 word3")
+    ]
+
+
+def test_the_parts_before_a_failure_are_kept(ask: Any, server: ChatServer, run_cli: Cli) -> None:
+    soundfile.write(run_cli.folder / "long.flac", speech([n % 300 for n in range(700)]), RATE)
+    server.answers(
+        lambda body: writes_down(body) if len(server.requests) < 2 else JSONResponse({"error": {"message": "no"}}, 400)
+    )
+    assert ask("long.flac", "--task", "transcribe", "-o", "t.txt").code == 2
+    assert (run_cli.folder / "t.txt.partial").read_text().startswith("[00:00:00] word0 word1 ")
+
+
 # ---- interruption
 
 
@@ -170,6 +200,29 @@ def test_ctrl_c_ends_a_folder_with_several_at_a_time(run_cli: Cli, talks: Path, 
 # ---- folders
 
 
+@pytest.mark.parametrize("words", ["Let me listen.", "Let me listen.\n</think>\n\nword1"])
+def test_an_answer_that_was_cut_off_is_no_result(
+    ask: Any, talks: Path, run_cli: Cli, server: ChatServer, words: str
+) -> None:
+    server.answers(lambda _: [piece(words), *finish("length")])
+    out = run_cli.folder / "out"
+    done = ask(talks, "--task", "transcribe", "-o", out)
+    assert done.code == 7
+    assert "a.flac: " in done.stderr
+    assert "cut off" in done.stderr
+    assert not out.exists()
+
+
+def test_a_thinking_that_used_up_the_tokens_is_no_answer(
+    ask: Any, talks: Path, run_cli: Cli, server: ChatServer
+) -> None:
+    server.answers(lambda _: [piece("Let me listen."), *finish("length")])
+    done = ask(talks / "a.flac", "What is said?", "-o", run_cli.folder / "answer.txt")
+    assert (done.code, done.stdout) == (7, "")
+    assert "cut off in its thinking" in done.stderr
+    assert sorted(path.name for path in run_cli.folder.iterdir() if path.is_file()) == []
+
+
 @pytest.mark.parametrize("jobs", ["1", "4"])
 def test_a_folder_is_heard_file_by_file(ask: Any, talks: Path, run_cli: Cli, jobs: str) -> None:
     out = run_cli.folder / "out"
@@ -179,7 +232,7 @@ def test_a_folder_is_heard_file_by_file(ask: Any, talks: Path, run_cli: Cli, job
         "a.flac.txt": "word1 word2 word3\n",
         "deep/b.bin.txt": "word4 word5\n",
     }
-    assert "2 other files hold no sound" in done.stderr
+    assert "other files, without sound: 2" in done.stderr
 
 
 def test_what_has_a_result_is_not_asked_about_again(ask: Any, talks: Path, run_cli: Cli, server: ChatServer) -> None:
@@ -212,6 +265,33 @@ def test_without_an_endpoint_a_folder_is_given_up(run_cli: Cli, talks: Path, ser
     assert done.code == 7
     assert len(done.json["failed"]) == 3
     assert done.json["not_asked"] == 8
+
+
+def test_an_endpoint_that_is_too_slow_is_given_up_too(ask: Any, talks: Path, run_cli: Cli, server: ChatServer) -> None:
+    for number in range(3):
+        soundfile.write(talks / f"more{number}.wav", speech([1]), RATE)
+    server.says(HANG)
+    done = ask(talks, "-o", run_cli.folder / "out", "--json", "--timeout", "0.2")
+    assert (done.code, len(done.json["failed"]), done.json["not_asked"]) == (5, 3, 2)
+
+
+def test_a_result_that_cannot_be_written_is_that_files_failure(ask: Any, talks: Path, run_cli: Cli) -> None:
+    (talks / "a.flac").rename(talks / f"{'x' * 250}.flac")
+    out = run_cli.folder / "out"
+    out.mkdir()
+    (out / "deep").write_text("in the way")
+    soundfile.write(talks / f"{'音' * 80}.wav", speech([1]), RATE)
+    done = ask(talks, "-o", out, "--json")
+    assert done.json["done"] == [f"{'音' * 80}.wav"]
+    assert [failure["error"]["code"] for failure in done.json["failed"]] == ["refused", "invalid-settings"]
+    assert (out / f"{'音' * 80}.wav.json").exists()
+
+
+@pytest.mark.parametrize("results", ["talks", ".", "talks/deep/.."])
+def test_results_do_not_go_among_the_sounds(ask: Any, talks: Path, results: str, server: ChatServer) -> None:
+    done = ask("talks", "-o", results)
+    assert (done.code, server.requests) == (2, [])
+    assert "holds the sounds themselves" in done.stderr
 
 
 @pytest.mark.parametrize("words", [("talks",), ("talks", "talks/a.flac", "-o", "out"), ("talks", "-o", "talks/a.flac")])

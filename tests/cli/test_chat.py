@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -164,6 +165,27 @@ def test_a_refusal_of_the_engine_is_told_in_its_words(talk: Talk, server: ChatSe
     done = talk("first")
     assert (done.code, done.stdout) == (2, "")
     assert "no such thing" in done.stderr
+
+
+def test_an_answer_with_half_a_character_is_a_turn(talk: Talk, server: ChatServer) -> None:
+    server.says(json.dumps(piece("hm</think>smile \ud83d")), *finish())
+    done = talk("first", "second")
+    assert (done.code, done.stdout) == (0, "smile \ufffd\nsmile \ufffd\n")
+    assert talk("--json", "first").json["turns"][0]["answer"]["text"] == "smile \ufffd"
+
+
+def test_a_line_that_is_not_utf8_is_a_failure_in_words(run_cli: Cli, server: ChatServer) -> None:
+    done = subprocess.run(
+        run_cli.argv("chat", "--endpoint", server.url, "--json"),
+        cwd=run_cli.folder,
+        env=run_cli.environment,
+        input=b"first\ncaf\xe9?\n",
+        capture_output=True,
+        check=False,
+    )
+    said = json.loads(done.stdout)
+    assert (done.returncode, [turn["text"] for turn in said["turns"]]) == (2, ["first"])
+    assert "is not UTF-8" in said["error"]["what"]
 
 
 def test_a_sound_that_was_not_asked_about_is_said(talk: Talk, server: ChatServer, run_cli: Cli) -> None:

@@ -61,6 +61,15 @@ def test_the_page_stands_beside_the_api(ending: str, run_cli: Cli) -> None:
     assert (done.code, done.json) == (0, {"url": f"{endpoint}/"})
 
 
+def test_a_password_in_the_address_is_not_told(run_cli: Cli) -> None:
+    with serving(PAGE) as endpoint:
+        known = endpoint.replace("//", "//joe:s3cret@")
+        assert run_cli("open", "--endpoint", known, "--json").json == {"url": f"{endpoint}/"}
+    gone = run_cli("open", "--endpoint", known, "--print")
+    assert gone.code == 7
+    assert "s3cret" not in gone.stdout + gone.stderr
+
+
 def test_printing_opens_nothing(run_cli: Cli, tmp_path: Path) -> None:
     with serving(PAGE) as endpoint:
         done = run_cli("open", "--endpoint", endpoint, "--print", env={**NO_BROWSER, **browser(tmp_path)})

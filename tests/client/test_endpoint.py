@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from threading import Timer
 from typing import TYPE_CHECKING
 
 import httpx
@@ -10,7 +12,7 @@ import pytest
 from stepaudio_serve.client.connection import TooMuchError, refusal
 from stepaudio_serve.client.endpoint import context_of
 from stepaudio_serve.client.wire import Question
-from stepaudio_serve.errors import SettingsError, UnhealthyError
+from stepaudio_serve.errors import SettingsError, TimedOutError, UnhealthyError
 
 if TYPE_CHECKING:
     from support.chat_server import ChatServer
@@ -28,6 +30,15 @@ def test_the_context_is_that_of_the_model(server: ChatServer) -> None:
 
 def test_an_endpoint_need_not_say_it(server: ChatServer) -> None:
     assert context_of(whom(server)) is None
+
+
+def test_one_that_takes_connections_and_says_nothing_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        end = Timer(20, silent.close)
+        end.daemon = True
+        end.start()
+        with pytest.raises(TimedOutError, match="says nothing"):
+            context_of(Question(f"http://127.0.0.1:{silent.getsockname()[1]}", "m", []), patience=0.2)
 
 
 def test_one_that_is_not_there_is_an_error() -> None:

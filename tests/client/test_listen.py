@@ -54,6 +54,9 @@ class Noted(Listener):
     def piece(self, piece: Piece) -> None:
         self.pieces.append(piece)
 
+    def left(self, heard: Heard) -> None:
+        self.broken_off = heard
+
 
 def spoken_words(count: int, *, seed: int = 1) -> list[int]:
     numbers = random.Random(seed)
@@ -183,6 +186,28 @@ def test_what_the_endpoint_finds_too_much_is_sent_in_smaller_parts(
     assert "asked in parts" in noted.notices[0]
 
 
+def test_what_is_too_much_as_a_whole_is_halved_at_once(
+    server: ChatServer, spoken: Callable[[list[int]], Sound]
+) -> None:
+    words = spoken_words(100)
+    server.answers(lambda body: JSONResponse({}, 413) if len(samples_in(body)) > 40 * RATE else writes_down(body))
+    result = listen([spoken(words)], TRANSCRIBE, whom(server), context=SMALL, longest=60)
+    assert words_in(result) == sentence(words)
+    assert len(server.requests) == 1 + result.requests
+
+
+def test_less_than_two_overlaps_is_never_sent_in_parts(
+    server: ChatServer, spoken: Callable[[list[int]], Sound]
+) -> None:
+    server.refuses(413, {"error": {"message": "at most 10 s"}})
+    with pytest.raises(SettingsError, match="more than the endpoint takes"):
+        listen([spoken(spoken_words(60))], TRANSCRIBE, whom(server), context=SMALL)
+    assert len(server.requests) == 1
+    with pytest.raises(SettingsError) as caught:
+        listen([spoken(spoken_words(100))], TRANSCRIBE, whom(server), context=SMALL)
+    assert "parts are not made shorter. at most 10 s" in caught.value.why
+
+
 def test_an_endpoint_that_breaks_off_is_asked_again(
     server: ChatServer, spoken: Callable[[list[int]], Sound], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,15 +229,23 @@ def test_one_that_stays_away_is_an_error(
     server: ChatServer, spoken: Callable[[list[int]], Sound], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(listening, "FIRST_PAUSE_SECONDS", 0.01)
-    server.says(piece("wor"), BREAK)
+    words, noted = spoken_words(700), Noted()
+    server.answers(lambda body: writes_down(body) if len(server.requests) < 3 else [piece("wor"), BREAK])
     with pytest.raises(UnhealthyError):
-        listen([spoken(spoken_words(700))], TRANSCRIBE, whom(server), context=SMALL)
-    assert len(server.requests) == 3
+        listen([spoken(words)], TRANSCRIBE, whom(server), context=SMALL, longest=120, listener=noted)
+    assert len(server.requests) == 2 + 3
+    assert noted.broken_off.answer.finish_reason == "broken_off"
+    assert list(noted.broken_off.pieces) == noted.pieces
+    assert sentence(words).startswith(words_in(noted.broken_off))
+    assert noted.broken_off.audio_seconds > 200
 
 
-def test_parts_in_which_nobody_speaks_leave_no_words(server: ChatServer, spoken: Callable[[list[int]], Sound]) -> None:
+@pytest.mark.parametrize("task", ["transcribe", "translate"])
+def test_parts_in_which_nobody_speaks_leave_no_words(
+    server: ChatServer, spoken: Callable[[list[int]], Sound], task: str
+) -> None:
     server.answers(lambda body: reply("[no speech]"))
-    result = listen([spoken(spoken_words(700))], TRANSCRIBE, whom(server), context=SMALL)
+    result = listen([spoken(spoken_words(700))], prepare(load_task(task)), whom(server), context=SMALL)
     assert result.answer.text == ""
     assert {part.seam for part in result.pieces} == {"first", "silence"}
 
@@ -237,6 +270,48 @@ def test_a_question_about_long_audio_is_answered_from_the_answers_about_its_part
     assert result.answer.text.startswith(f"all: [00:00:00] notes on word{words[1]}")
     assert last.endswith("Answer this question about the whole from them: Who wins?")
     assert result.requests == len(result.pieces) + 1
+
+
+def test_one_answer_of_many_is_asked_for_again_too(
+    server: ChatServer, spoken: Callable[[list[int]], Sound], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "FIRST_PAUSE_SECONDS", 0.01)
+    stumbled: list[int] = []
+
+    def stumbles(body: dict[str, Any]) -> object:
+        if not len(samples_in(body)) and len(stumbled) < 2:
+            stumbled.append(1)
+            return JSONResponse({"error": {"message": "restarting"}}, 503)
+        return sums_up(body)
+
+    server.answers(stumbles)
+    result = listen([spoken(spoken_words(700))], question("Who wins?"), whom(server), context=SMALL)
+    assert result.answer.text.startswith("all: ")
+    assert len(stumbled) == 2
+
+
+def test_what_the_parts_said_is_left_where_they_cannot_be_made_one(
+    server: ChatServer, spoken: Callable[[list[int]], Sound], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "FIRST_PAUSE_SECONDS", 0.01)
+    noted = Noted()
+    server.answers(lambda body: sums_up(body) if len(samples_in(body)) else JSONResponse({}, 503))
+    with pytest.raises(UnhealthyError):
+        listen([spoken(spoken_words(700))], question("Who wins?"), whom(server), context=SMALL, listener=noted)
+    assert noted.broken_off.answer.text.startswith("[00:00:00] notes on")
+
+
+def test_nothing_is_not_made_one_answer(server: ChatServer, spoken: Callable[[list[int]], Sound]) -> None:
+    server.answers(lambda body: [piece("Let me"), *finish("length")])
+    with pytest.raises(UnhealthyError, match="no part was answered"):
+        listen([spoken(spoken_words(700))], question("Who wins?"), whom(server), context=SMALL)
+    assert all(len(samples_in(body)) for body, _ in server.requests)
+
+
+def test_nor_is_nothing_made_of_what_a_round_left(server: ChatServer, spoken: Callable[[list[int]], Sound]) -> None:
+    server.answers(lambda body: reply("n" * 3000) if len(samples_in(body)) else [piece("Let me"), *finish("length")])
+    with pytest.raises(UnhealthyError, match="no part was answered"):
+        listen([spoken(spoken_words(1500))], question("?"), whom(server), context=SMALL, longest=60)
 
 
 def test_a_list_shows_the_answers_about_the_parts_and_one_about_the_whole(
@@ -293,3 +368,16 @@ def test_the_document_of_several_sounds_holds_each(server: ChatServer, spoken: C
     assert [result["sound"] for result in said["results"]] == ["a.wav", "b.wav"]
     assert said["usage"]["total_tokens"] == 20
     assert as_document(results[:1])["text"] == sentence(spoken_words(3))
+
+
+def test_damage_is_summed_up(server: ChatServer, tmp_path: Path) -> None:
+    path, noted = tmp_path / "a.mp3", Noted()
+    soundfile.write(path, speech(spoken_words(80)), RATE, format="MP3")
+    data = bytearray(path.read_bytes())
+    for start in range(len(data) // 4, len(data) // 2, 500):
+        data[start : start + 100] = bytes(100)
+    path.write_bytes(data)
+    server.answers(writes_down)
+    listen([open_sound(path)], TRANSCRIBE, whom(server), context=SMALL, listener=noted)
+    (notice,) = noted.notices
+    assert re.search(r"a\.mp3 is damaged at \d+ places from 00:00:[01]\d to 00:00:[12]\d: what stood there", notice)

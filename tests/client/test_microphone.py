@@ -149,7 +149,7 @@ def refused() -> RefusedError:
 
 def test_the_package_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
-    assert refused().fix == "pip install 'stepaudio-serve[microphone]'"
+    assert refused().fix == "pip install sounddevice"
 
 
 def test_the_library_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -40,6 +40,19 @@ def test_a_single_common_word_in_the_middle_proves_nothing() -> None:
     assert (found.left, found.right, found.words) == ("all the way to the house", "from a boat on the lake we saw", 0)
 
 
+def test_words_that_agree_by_accident_cut_nothing_off() -> None:
+    left = "He opened the account. So I think that we should go to the bank before noon because the clerk leaves early"
+    right = "A completely different sentence about cats and dogs, well, I think that the weather is nice today"
+    found = join(left, right, overlap=12)
+    assert (found.left, found.right, found.words) == (left, right, 0)
+
+
+def test_a_few_words_that_were_heard_differently_do_not_part_what_agrees_around_them() -> None:
+    left = "so we met at noon by the old bridge and Jim said he would call the office again on Monday more or less"
+    right = "noon by the cold bridge and Tim said he would call the office again on Monday morning, right"
+    assert join(left, right, overlap=8).words == 9
+
+
 def test_a_refrain_outside_the_overlap_does_not_draw_the_seam() -> None:
     refrain = " ".join(f"la{n}" for n in range(6))
     left = f"{refrain} one two three four five six"

@@ -12,7 +12,7 @@ from stepaudio_serve.client.answer import Finish, Text, Thinking
 from stepaudio_serve.client.conversation import user_message
 from stepaudio_serve.client.stream import ask, stream
 from stepaudio_serve.client.wire import Question, chat_url
-from stepaudio_serve.errors import SettingsError, TimedOutError, UnhealthyError
+from stepaudio_serve.errors import SettingsError, StepAudioError, TimedOutError, UnhealthyError
 
 HELLO = [user_message("Hello?")]
 
@@ -80,6 +80,17 @@ def test_a_line_separator_within_the_words_is_not_the_end_of_a_line(server):
     assert answer(server).text == "one\u2028two\x85three"
 
 
+def test_a_character_whose_halves_come_apart_is_whole(server):
+    server.says(*map(json.dumps, [piece("hm</think>a \ud83d"), piece("\ude00 \ud83d")]), *finish())
+    assert answer(server).text == "a 😀 \ufffd"
+
+
+def test_a_question_that_is_not_utf8_is_refused_before_it_is_sent(server):
+    with pytest.raises(SettingsError, match="is not UTF-8"):
+        ask(Question(server.url, "m", [user_message("caf\udce9?")]))
+    assert not server.requests
+
+
 def test_comments_and_keep_alives_between_chunks_are_ignored(server):
     server.says(b": ping\r\n\r\n", piece("hm</think>yes"), b"\n\n", *finish())
     assert answer(server).text == "yes"
@@ -120,6 +131,33 @@ def test_a_key_that_no_header_can_hold_is_refused(server, key):
 def test_an_endpoint_is_written_with_or_without_its_version(server, suffix):
     server.says(piece("hm</think>yes"), *finish())
     assert ask(Question(server.url + suffix, "m", HELLO)).text == "yes"
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "why"),
+    [
+        ("http://joe:s3cret@127.0.0.1:1", "refused"),
+        ("http://joe:s3cret@h:x", ""),
+        ("joe:s3cret@h", ""),
+        ("http://joe:s3/cret@h", ""),
+    ],
+)
+def test_a_password_in_an_address_is_never_told(endpoint, why):
+    asked = Question(endpoint, "m", HELLO)
+    with pytest.raises(StepAudioError) as caught:
+        ask(asked)
+    told = f"{caught.value.what} {caught.value.why} {caught.value.fix} {asked!r}"
+    assert why in told
+    assert "joe" not in told
+    assert "cret" not in told
+
+
+@pytest.mark.parametrize("rest", ["/?a=b", "/v1?a=b", "#c"])
+def test_an_address_with_a_query_is_refused_with_the_one_that_is_meant(rest):
+    with pytest.raises(SettingsError) as caught:
+        chat_url("http://h:1" + rest)
+    assert "query" in caught.value.why
+    assert chat_url(caught.value.fix) == "http://h:1/v1/chat/completions"
 
 
 def test_an_address_without_its_scheme_is_told_with_it():
@@ -163,6 +201,17 @@ def test_a_refusal_for_want_of_a_key_says_how_to_give_it(server):
     assert "STEPAUDIO_API_KEY" in refusal(server, SettingsError).fix
 
 
+def test_what_is_forbidden_for_another_reason_is_told_in_the_servers_words(server):
+    server.refuses(403, {"error": {"message": "not from here"}})
+    error = refusal(server, SettingsError)
+    assert (error.why, "key" in error.what + error.fix) == ("not from here", False)
+
+
+def test_a_refusal_without_an_end_is_told_as_it_is(server):
+    server.refuses(400, "[" * 100_000)
+    assert refusal(server, SettingsError).why.startswith("[[[")
+
+
 def test_a_model_that_is_not_served_is_named(server):
     server.refuses(404, {"error": {"message": "The model `m` does not exist."}})
     error = refusal(server, SettingsError)
@@ -170,7 +219,7 @@ def test_a_model_that_is_not_served_is_named(server):
     assert "/v1/models" in error.fix
 
 
-@pytest.mark.parametrize("status", [307, 429, 500, 503])
+@pytest.mark.parametrize("status", [307, 408, 429, 500, 503])
 def test_an_engine_that_cannot_answer_is_unhealthy(server, status):
     server.refuses(status, {"error": {"message": "EngineCore encountered an issue."}})
     error = refusal(server, UnhealthyError)
@@ -192,7 +241,13 @@ def test_an_answer_without_an_end_is_broken_off(server, end):
     assert "broke off" in refusal(server, UnhealthyError).what
 
 
-@pytest.mark.parametrize("data", ["[]", "{", "null", "{}", '{"choices": 1}', '{"choices": [1]}'])
+@pytest.mark.parametrize(
+    "data",
+    [
+        *("[]", "{", "null", "{}", '{"choices": 1}', '{"choices": [1]}', "[" * 100_000),
+        *('{"choices": [{"delta": {"content": ["x"]}}]}', '{"choices": [], "usage": [1]}'),
+    ],
+)
 def test_events_that_are_no_chunks_are_called_so(server, data):
     server.says(data)
     error = refusal(server, UnhealthyError)

@@ -46,7 +46,7 @@ def test_at_any_time(rehearsed: Rehearsed, milliseconds: int) -> None:
     _interrupt(up)
 
     _, words = up.communicate(timeout=60)
-    assert up.returncode in INTERRUPTED
+    assert up.returncode in INTERRUPTED or "init_import_site" in words  # Python's own start, before a line of ours
     assert rehearsed.leaves_nothing()
     assert up.returncode < 0 or "Traceback" not in words
 

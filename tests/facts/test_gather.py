@@ -13,7 +13,7 @@ from support.checkpoints import fabricate, write_shard
 
 from stepaudio_serve import Settings
 from stepaudio_serve.facts.engine import connect
-from stepaudio_serve.facts.gather import gather
+from stepaudio_serve.facts.gather import gather, guard_sources
 from stepaudio_serve.facts.trusted_code import FOLDER, record_path
 
 if TYPE_CHECKING:
@@ -162,3 +162,9 @@ def test_code_that_was_trusted_before_is_told(own_homes: Path) -> None:
     record.parent.mkdir(parents=True)
     record.write_text('{"files": {"modeling.py": "abc"}}')
     assert gather(settings()).trusted_code == {"modeling.py": "abc"}
+
+
+def test_the_engine_gets_no_module_that_needs_pyav() -> None:
+    sources = guard_sources()
+    assert {"__init__.py", "guard/middleware.py", "guard/request/fields.json", "audio/decode.py"} <= sources.keys()
+    assert [name for name, text in sources.items() if "import av" in text or "mixdown" in text] == []

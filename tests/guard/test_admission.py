@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from stepaudio_serve.guard.admission import Admission
+from stepaudio_serve.guard.admission import READERS_PER_PLACE, Admission
 from stepaudio_serve.guard.config import Limits
 from stepaudio_serve.guard.refusal import RefusedError
 
@@ -43,7 +43,37 @@ def test_bytes_are_counted_over_all_bodies(admission: Admission) -> None:
 def test_what_is_only_announced_is_checked_and_not_taken(admission: Admission) -> None:
     with ExitStack() as bodies:
         for _ in range(3):
-            bodies.enter_context(admission.body()).check(100)
+            bodies.enter_context(admission.body()).check(90)
         assert admission.bytes == 0
+        bodies.enter_context(admission.body()).take(10)
         with pytest.raises(RefusedError):
-            bodies.enter_context(admission.body()).check(101)
+            bodies.enter_context(admission.body()).check(91)
+
+
+def test_one_that_is_alone_always_has_room(admission: Admission) -> None:
+    with admission.body() as alone:
+        alone.check(1000)
+        alone.take(60)
+        alone.take(60)
+        with admission.body() as other, pytest.raises(RefusedError):
+            other.take(1)
+
+
+def test_room_is_settled_at_what_is_kept(admission: Admission) -> None:
+    with admission.body() as room:
+        room.take(90)
+        room.settle(30)
+        assert admission.bytes == 30
+        room.settle(0)
+        assert admission.bytes == 0
+    assert admission.bytes == 0
+
+
+def test_readers_have_places_of_their_own(admission: Admission) -> None:
+    with ExitStack() as reading:
+        for _ in range(2 * READERS_PER_PLACE):
+            reading.enter_context(admission.reader())
+        with admission.request(), pytest.raises(RefusedError) as caught:
+            reading.enter_context(admission.reader())
+        assert (caught.value.refusal.status, caught.value.refusal.code) == (429, "too_many_requests")
+    assert admission.readers == 0

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stepaudio_serve.guard import body
 from stepaudio_serve.guard.admission import Admission
 from stepaudio_serve.guard.body import ClientGoneError, Upload, read_body
 from stepaudio_serve.guard.config import Limits
@@ -26,7 +28,8 @@ def piece(body: bytes, *, more: bool = True) -> Message:
 class Sender:
     """A client's upload; after its messages it is silent."""
 
-    def __init__(self, *messages: Message, length: str | None = None) -> None:
+    def __init__(self, *messages: Message, length: str | None = None, pauses: tuple[float, ...] = ()) -> None:
+        self._pauses = list(pauses)
         self._messages = list(messages)
         self.left = len(messages)
         headers = [] if length is None else [(b"content-length", length.encode())]
@@ -36,15 +39,17 @@ class Sender:
         if not self._messages:
             await asyncio.Event().wait()
         self.left -= 1
+        if self._pauses:
+            await asyncio.sleep(self._pauses.pop(0))
         return self._messages.pop(0)
 
-    def read(self, admission: Admission | None = None) -> bytes:
-        with (admission or Admission(LIMITS)).body() as room:
-            return asyncio.run(read_body(self.upload, LIMITS, room))
+    def read(self, admission: Admission | None = None, limits: Limits = LIMITS) -> bytes:
+        with (admission or Admission(limits)).body() as room:
+            return asyncio.run(read_body(self.upload, limits, room))
 
-    def refusal(self, admission: Admission | None = None) -> tuple[int, str]:
+    def refusal(self, admission: Admission | None = None, limits: Limits = LIMITS) -> tuple[int, str]:
         with pytest.raises(RefusedError) as caught:
-            self.read(admission)
+            self.read(admission, limits)
         return caught.value.refusal.status, caught.value.refusal.code
 
 
@@ -82,13 +87,24 @@ def test_one_for_which_there_is_no_room_is_told_to_come_again(length: str | None
     admission = Admission(LIMITS)
     with admission.body() as other:
         other.take(100)
-        assert Sender(piece(b"x" * 60), length=length).refusal(admission) == (429, "too_many_bytes")
+        sender = Sender(piece(b"x" * 60), length=length)
+        assert sender.refusal(admission) == (429, "too_many_bytes")
+        assert sender.left == (1 if length else 0), "what is announced is judged unread"
         assert admission.bytes == 100
 
 
 def test_one_that_does_not_arrive_in_time_is_given_up() -> None:
     sender = Sender(piece(b"x"), length="50")
     assert sender.refusal() == (408, "request_too_slow")
+
+
+def test_one_that_trickles_is_given_up_before_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "GRACE_SECONDS", 0.05)
+    patient = replace(LIMITS, request_bytes=1 << 20, bytes_in_flight=1 << 20, body_timeout=3600.0)
+    assert Sender(piece(b"x"), length="50").refusal(limits=patient) == (408, "request_too_slow")
+    monkeypatch.setattr(body, "LEAST_BYTES_PER_SECOND", 0.001)
+    late = Sender(piece(b"x"), piece(b"y", more=False), pauses=(0, 0.1))
+    assert late.read(limits=patient) == b"xy"
 
 
 def test_a_client_that_leaves_is_no_error_of_its_request() -> None:

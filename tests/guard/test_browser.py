@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stepaudio_serve.guard.browser import judge_browser
+from stepaudio_serve.guard.browser import judge_browser, judge_host
 
 CHAT = "/v1/chat/completions"
 PAGE = (b"origin", b"https://page.example")
@@ -81,3 +81,50 @@ def test_the_refusal_says_how_to_allow_it() -> None:
     assert refusal is not None
     assert refusal.status == 403
     assert "--guard-cors-origins" in refusal.message
+
+
+class TestRebinding:
+    def judged(self, host: bytes, *headers: tuple[bytes, bytes], origins: tuple[str, ...] = ()) -> bool:
+        return judge_host({"headers": [(b"host", host), *headers]}, origins) is None
+
+    @pytest.mark.parametrize("header", [(b"origin", b"http://evil.example"), site("same-origin")])
+    @pytest.mark.parametrize(
+        ("host", "passes"),
+        [
+            (b"127.0.0.1:9999", True),
+            (b"192.168.1.7", True),
+            (b"[::1]:9999", True),
+            (b"localhost:9999", True),
+            (b"LOCALHOST", True),
+            (b"audio.localhost:80", True),
+            (b"evil.example:9999", False),
+            (b"localhost.evil.example", False),
+            (b"127.0.0.1.evil.example", False),
+            (b"evil.example#localhost", False),
+            (b"localhost@evil.example", False),
+            (b"[::1", False),
+            (b"", False),
+        ],
+    )
+    def test_a_browser_calls_by_address_or_as_localhost(self, header: Any, host: bytes, passes: bool) -> None:
+        assert self.judged(host, header) is passes
+
+    def test_two_names_are_none(self) -> None:
+        assert not self.judged(b"localhost", (b"host", b"evil.example"), site("same-origin"))
+
+    def test_other_clients_call_by_any_name(self) -> None:
+        assert self.judged(b"engine:9999")
+
+    def test_so_may_a_browser_by_the_name_of_a_configured_origin_or_from_it(self) -> None:
+        configured = ("https://gpu.example:8443",)
+        assert self.judged(b"GPU.example", site("same-origin"), origins=configured)
+        assert self.judged(b"other.example", (b"origin", configured[0].encode()), origins=configured)
+        assert not self.judged(b"other.example", site("same-origin"), origins=configured)
+        assert self.judged(b"other.example", site("same-origin"), origins=("*",))
+
+    def test_the_refusal_says_what_to_do(self) -> None:
+        refusal = judge_host({"headers": [site("same-origin")]}, ())
+        assert refusal is not None
+        assert refusal.status == 403
+        assert "--api-key-file" in refusal.message
+        assert "--guard-cors-origins" in refusal.message

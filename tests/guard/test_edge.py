@@ -6,8 +6,10 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support import preparing, sounds
 
 from stepaudio_serve.guard import GuardConfig
+from stepaudio_serve.guard.admission import READERS_PER_PLACE
 from stepaudio_serve.guard.config import Limits
 from stepaudio_serve.guard.edge import Edge
 from stepaudio_serve.guard.keys import parse_keys
@@ -70,10 +72,11 @@ async def answer(send: Send, body: bytes, status: int = 200, *headers: tuple[byt
 
 @dataclass
 class Client:
-    """One request and its answer; after its pieces the client stays, or leaves."""
+    """One request and its answer; after its pieces, which may be all or not, the client stays, or leaves."""
 
     pieces: Sequence[bytes] = (b"",)
     leaves: bool = False
+    unfinished: bool = False
     got: list[Message] = field(default_factory=list)
     stays: asyncio.Event = field(default_factory=asyncio.Event)
     given: int = 0
@@ -81,7 +84,7 @@ class Client:
     async def receive(self) -> Message:
         if self.given < len(self.pieces):
             self.given += 1
-            more = self.given < len(self.pieces) or self.leaves
+            more = self.given < len(self.pieces) or self.leaves or self.unfinished
             return {"type": "http.request", "body": self.pieces[self.given - 1], "more_body": more}
         if not self.leaves:
             await self.stays.wait()
@@ -133,6 +136,16 @@ def chat(edge: Edge, *headers: tuple[bytes, bytes], path: str = CHAT, root_path:
     body = json.dumps(QUESTION).encode()
     length = (b"content-length", str(len(body)).encode())
     return ask(edge, request("POST", path, JSON, length, *headers, root_path=root_path), body, **more)
+
+
+def ends(client: Client) -> tuple[Receive, Send]:
+    return client.receive, client.send
+
+
+async def stop(tasks: Sequence[asyncio.Future[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @pytest.fixture
@@ -219,8 +232,10 @@ class TestPassing:
         assert engine.seen == [scope]
 
     def test_but_for_the_origin_which_the_engine_would_answer(self, edge: Edge, engine: Engine) -> None:
-        ask(edge, request("GET", "/version", (b"origin", b"https://other.example")))
-        assert engine.seen[0]["headers"] == [(b"host", b"server:9999")]
+        locked = Edge(engine, GuardConfig(keys=parse_keys(b"key")))
+        key = (b"authorization", b"Bearer key")
+        ask(locked, request("GET", "/version", (b"origin", b"https://other.example"), key))
+        assert engine.seen[0]["headers"] == [(b"host", b"server:9999"), key]
 
     @pytest.mark.parametrize("path", ["/detokenize", "/invocations", "/v1/responses", "/pooling"])
     def test_what_is_shut_stays_shut(self, edge: Edge, engine: Engine, path: str) -> None:
@@ -257,22 +272,75 @@ class TestLimits:
         engine.stream = []
         edge = self.limited(engine, concurrent_requests=1)
 
-        async def two() -> tuple[Client, Client]:
+        async def two() -> tuple[Client, Client, Client]:
             body = json.dumps(QUESTION).encode()
-            first, second = Client([body]), Client([body])
+            first, second, shown = Client([body]), Client([body]), Client()
             answering = asyncio.ensure_future(edge(request("POST", CHAT, JSON), first.receive, first.send))
             while not first.got:
                 await asyncio.sleep(0)
             await edge(request("POST", CHAT, JSON), second.receive, second.send)
+            await edge(request("GET", "/metrics"), shown.receive, shown.send)
             first.stays.set()
             await answering
-            return first, second
+            return first, second, shown
 
-        first, second = asyncio.run(two())
+        first, second, shown = asyncio.run(two())
         assert (first.status, second.status, second.code) == (200, 429, "too_many_requests")
         assert int(second.headers[b"retry-after"]) > 0
+        assert b"stepaudio_guard_requests_in_flight 1\n" in shown.body
+        assert b"stepaudio_guard_bytes_in_flight 0\n" in shown.body, "the engine has read what it was given"
         engine.stream = None
         assert chat(edge).status == 200, "the place is free again"
+
+    def test_slow_senders_keep_nobody_from_the_engine(self, engine: Engine) -> None:
+        edge = self.limited(engine, concurrent_requests=1)
+
+        async def beside_slow_ones() -> Client:
+            slow = [Client([b"{"], unfinished=True) for _ in range(READERS_PER_PLACE - 1)]
+            length = (b"content-length", b"50")
+            tasks = [asyncio.ensure_future(edge(request("POST", CHAT, JSON, length), *ends(one))) for one in slow]
+            quick = Client([json.dumps(QUESTION).encode()])
+            await asyncio.sleep(0)
+            await edge(request("POST", CHAT, JSON), *ends(quick))
+            await stop(tasks)
+            return quick
+
+        assert asyncio.run(beside_slow_ones()).status == 200
+
+    def test_nor_do_those_that_were_turned_away_and_linger(self, engine: Engine) -> None:
+        edge = self.limited(engine, concurrent_requests=1)
+
+        async def beside_lingering_ones() -> tuple[list[Client], Client]:
+            large = [Client([], unfinished=True) for _ in range(2 * READERS_PER_PLACE)]
+            length = (b"content-length", b"999999999")
+            tasks = [asyncio.ensure_future(edge(request("POST", CHAT, JSON, length), *ends(one))) for one in large]
+            quick = Client([json.dumps(QUESTION).encode()])
+            await asyncio.sleep(0)
+            await edge(request("POST", CHAT, JSON), *ends(quick))
+            assert not any(task.done() for task in tasks), "they linger"
+            await stop(tasks)
+            return large, quick
+
+        large, quick = asyncio.run(beside_lingering_ones())
+        assert {client.status for client in large} == {413}
+        assert quick.status == 200
+
+    def test_audio_takes_room_until_the_engine_has_read_it(self, engine: Engine) -> None:
+        minute = sounds.long_file("FLAC", "PCM_16", 1)
+        body = json.dumps(preparing.question(preparing.input_audio(minute))).encode()
+        edge = self.limited(engine, bytes_in_flight=len(body) + 1000)
+
+        async def two() -> list[Client]:
+            both = [Client([body]), Client([b'{"x": ' + b" " * 500], unfinished=True)]
+            reading = asyncio.ensure_future(edge(request("POST", CHAT, JSON), *ends(both[1])))
+            await asyncio.sleep(0)
+            await edge(request("POST", CHAT, JSON), *ends(both[0]))
+            await stop([reading])
+            return both
+
+        assert asyncio.run(two())[0].code == "too_many_bytes"
+        assert ask(edge, request("POST", CHAT, JSON), body).status == 200, "alone it has room"
+        assert b"stepaudio_guard_bytes_in_flight 0\n" in ask(edge, request("GET", "/metrics")).body
 
     def test_a_health_check_needs_no_place(self, engine: Engine) -> None:
         assert ask(self.limited(engine, concurrent_requests=0), request("GET", "/health")).status == 200
@@ -296,6 +364,14 @@ class TestBrowsers:
         client = chat(edge, self.PAGE, (b"sec-fetch-site", b"cross-site"))
         assert (client.status, client.code) == (403, "cross_origin_request")
         assert engine.seen == []
+
+    def test_without_a_key_a_name_that_may_be_anybodys_is_not_answered_to(self, edge: Edge, engine: Engine) -> None:
+        own = (b"origin", b"http://server:9999"), (b"sec-fetch-site", b"same-origin")
+        client = chat(edge, *own)
+        assert (client.status, client.code) == (403, "unknown_host")
+        assert chat(Edge(engine, GuardConfig(cors_origins=("http://server:9999",))), *own).status == 200
+        locked = Edge(engine, GuardConfig(keys=parse_keys(b"key")))
+        assert chat(locked, *own, (b"authorization", b"Bearer key")).status == 200
 
     def test_a_preflight_is_answered_for_a_configured_origin_without_the_key(self, engine: Engine) -> None:
         wanted = (b"access-control-request-method", b"POST")

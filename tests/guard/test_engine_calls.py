@@ -109,13 +109,14 @@ class TestCall:
         asyncio.run(call(App(MODELS), client, "GET", "/v1/models"))
         assert client == scope()
 
-    def test_an_engine_that_fails_has_not_answered(self) -> None:
+    def test_an_engine_that_fails_has_not_answered_and_it_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         async def broken(scope: Scope, receive: Receive, send: Send) -> None:
             raise ZeroDivisionError
 
         async def silent(scope: Scope, receive: Receive, send: Send) -> None: ...
 
         assert asyncio.run(call(broken, scope(), "GET", "/v1/models")) is None
+        assert "GET /v1/models, which the guard asked: ZeroDivisionError" in caplog.text
         assert asyncio.run(call(silent, scope(), "GET", "/v1/models")) is None
 
     def test_one_that_takes_too_long_is_not_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,12 +45,16 @@ class TestScope:
             (b"origin", b"https://page.example"),
             (b"expect", b"100-continue"),
             (b"x-data-parallel-rank", b"7"),
+            (b"x-vllm-priority", b"-9"),
+            (b"x-session-id", b"another's"),
+            (b"x-forwarded-for", b"192.0.2.1"),
             (b"authorization", b"Bearer key"),
             (b"traceparent", b"00-1"),
         ]
         made = prepared_scope(scope(CHAT, *given), Prepared(CHAT, b"{}"))
         assert made["headers"] == [
             (b"host", b"h"),
+            (b"x-forwarded-for", b"192.0.2.1"),
             (b"authorization", b"Bearer key"),
             (b"traceparent", b"00-1"),
             (b"content-type", b"application/json"),
@@ -75,11 +79,14 @@ class TestReceive:
             return GONE
 
         async def twice() -> list[Message]:
-            receive = with_body(b"{}", leaving)
+            receive = with_body(b"{}", leaving, lambda: given.append(True))
             return [await receive(), await receive(), await receive()]
+
+        given: list[bool] = []
 
         body = {"type": "http.request", "body": b"{}", "more_body": False}
         assert asyncio.run(twice()) == [body, GONE, GONE]
+        assert given == [True]
 
 
 class TestLeaving:
@@ -95,6 +102,7 @@ class TestLeaving:
                 try:
                     await asyncio.Event().wait()
                 finally:
+                    await asyncio.sleep(0)
                     stopped.set()
 
             async def receive() -> Message:
@@ -102,8 +110,7 @@ class TestLeaving:
 
             with pytest.raises(ClientGoneError):
                 await unless_gone(work(), receive)
-            await asyncio.wait_for(stopped.wait(), 10)
-            return True
+            return stopped.is_set()
 
         assert asyncio.run(leaving())
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stepaudio_serve.guard import API_KEY_FILE, METRICS, GuardConfig, GuardConfigError, read_config
+from stepaudio_serve.guard.config import PREFIX, SAMPLING, STOP_TOKEN_IDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,3 +61,22 @@ def test_any_other_switch_is_an_error_that_says_what_is_allowed(value: str) -> N
 def test_the_configuration_cannot_be_changed_once_read() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         GuardConfig().metrics = False  # type: ignore[misc]
+
+
+def test_sampling_for_silent_requests() -> None:
+    assert read_config({SAMPLING: '{"temperature": 0.7, "top_k": 20}'}).sampling == {"temperature": 0.7, "top_k": 20}
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "[]", "0.7", '{"temperature": NaN}', '{"top_p": 1e999}', '{"top_k": true}', '{"n": 2}', '{"max_tokens": 5}'],
+)
+def test_sampling_that_no_request_could_ask_for_is_an_error(value: str) -> None:
+    with pytest.raises(GuardConfigError, match=SAMPLING):
+        read_config({SAMPLING: value})
+
+
+@pytest.mark.parametrize("name", [STOP_TOKEN_IDS, f"{PREFIX}MAX_TOKENS", f"{PREFIX}MAX_CHOICES"])
+def test_a_number_of_thousands_of_digits_is_an_error_like_any_other(name: str) -> None:
+    with pytest.raises(GuardConfigError, match=f"{name} is"):
+        read_config({name: "9" * 5000})

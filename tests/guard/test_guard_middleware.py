@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,6 +138,68 @@ class TestWrongConfiguration:
         )
         assert ended.returncode != 0
         assert "stepaudio guard: the API key file" in ended.stderr
+
+
+class TestMissingDecoder:
+    def test_start_up_is_refused_and_says_what_to_install(self) -> None:
+        program = (
+            "import asyncio, sys; sys.modules['soundfile'] = None\n"
+            "from stepaudio_serve.guard import Guard\n"
+            "async def receive(): return {'type': 'lifespan.startup'}\n"
+            "async def send(message): print(message['type'], message['message'])\n"
+            "asyncio.run(Guard(None)({'type': 'lifespan'}, receive, send))"
+        )
+        environment = {name: value for name, value in os.environ.items() if name != API_KEY_FILE}
+        command = [sys.executable, "-c", program]
+        said = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True).stdout
+        assert said.startswith("lifespan.startup.failed stepaudio guard: ")
+        assert "soundfile" in said
+        assert "pip install 'vllm[audio]'" in said
+
+
+async def status_of(app: Guard, body: bytes) -> int:
+    """The status that a chat request with `body` is answered with."""
+    statuses: list[int] = []
+    pieces = [body]
+
+    async def receive() -> Message:
+        if not pieces:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": pieces.pop()}
+
+    async def send(message: Message) -> None:
+        statuses.extend([message["status"]] if "status" in message else [])
+
+    length = (b"content-length", str(len(body)).encode())
+    await app(http("POST", "/v1/chat/completions", (b"content-type", b"application/json"), length), receive, send)
+    return statuses[0]
+
+
+@pytest.mark.usefixtures("no_key")
+def test_its_threads_end_with_the_server_and_not_before() -> None:
+    large = b'{"messages": 1, "x": "' + b"y" * (3 << 20) + b'"}'
+    before = set(threading.enumerate())
+
+    async def stopping(scope: Scope, receive: Receive, send: Send) -> None:
+        for word in ("startup", "shutdown"):
+            await send({"type": f"lifespan.{word}.complete"})
+
+    async def live() -> list[int]:
+        guard = Guard(stopping)
+        statuses: list[int] = []
+
+        async def receive() -> Message:
+            return {"type": "lifespan"}
+
+        async def send(_: Message) -> None:
+            statuses.append(await status_of(guard, large))
+
+        await guard({"type": "lifespan"}, receive, send)
+        while any(thread.name.startswith("stepaudio-") for thread in set(threading.enumerate()) - before):
+            await asyncio.sleep(0.01)
+        return statuses
+
+    assert asyncio.run(asyncio.wait_for(live(), 30)) == [400, 500]
 
 
 def test_it_stands_alone_under_the_name_that_the_engine_imports(tmp_path: Path) -> None:

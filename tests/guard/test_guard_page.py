@@ -54,6 +54,10 @@ def test_nothing_may_run_but_what_is_in_it(page: Page) -> None:
     assert f"script-src {digest(chr(10) + 'let a = 1 < 2' + chr(10))}" in policy
     assert f"style-src {digest('p { color: red }')}" in policy
     assert {"connect-src 'self'", "base-uri 'none'", "form-action 'none'", "frame-ancestors 'none'"} <= set(policy)
+    assert {"img-src data:", "media-src blob:", "require-trusted-types-for 'script'", "trusted-types 'none'"} <= set(
+        policy
+    )
+    assert not any("worker" in directive for directive in policy)
     assert not any("unsafe" in directive or "http" in directive for directive in policy)
 
 

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     from .choices import Json
 
 CUT_OFF = Refusal(
-    500,
+    422,
     "transcript_cut_off",
     "The context was full before the model had written the transcript. Send a shorter recording, "
     "or cut this one into pieces.",
 )
+"""Not 5xx, which OpenAI's clients take as a reason to ask the same again."""
 
 
 def transcript_of(completion: Json, wanted: Transcript, mode: ThinkingMode) -> tuple[bytes, bytes] | Refusal:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,9 @@ _TOKENS_AROUND_A_CLIP = 3
 _TOKENS_OF_THE_TEMPLATE = 64
 _TOKENS_AROUND_A_MESSAGE = 16
 """More than the template writes: `<|BOT|>human`, newline, `<|EOT|>`, and the opened thinking at the end."""
+
+_NFC_GROWTH = 3
+"""How many times longer NFC makes text in UTF-8 at most (Unicode Standard Annex 15, "Maximum Expansion Factors")."""
 
 _MARGIN = 8
 """Tokens held back from a lowered answer, for what a join of text and audio may add."""
@@ -48,11 +50,12 @@ class Allowance:
 def text_bound(texts: Iterable[str], messages: int) -> int:
     """An upper bound of the tokens of `texts` in `messages`: a token of the byte-level vocabulary is a byte or more.
 
-    The tokenizer normalises to NFC first, which can lengthen text.
+    The tokenizer normalises to NFC first, which can lengthen text. That is bounded, not done: `unicodedata` takes time
+    with the square of the combining marks in a row.
     """
     size = 0
     for text in texts:
-        size += len(text) if text.isascii() else len(unicodedata.normalize("NFC", text).encode())
+        size += len(text) if text.isascii() else _NFC_GROWTH * len(text.encode())
         size += 1
     return size + messages * _TOKENS_AROUND_A_MESSAGE + _TOKENS_OF_THE_TEMPLATE
 
@@ -77,7 +80,9 @@ async def allow(asked: int | None, most: int | None, prompt: Prompt, engine: Eng
     if context is None or wanted + prompt.text_bound + prompt.audio_tokens <= context:
         return lowered
     counted = await engine.count_tokens(prompt.count_request)
+    why = f"the context holds {context} tokens"
     if counted is None:
+        why += ", and the prompt's text was estimated, not counted"
         room = context - prompt.text_bound - prompt.audio_tokens
         if room < 1:
             return lowered
@@ -90,7 +95,7 @@ async def allow(asked: int | None, most: int | None, prompt: Prompt, engine: Eng
         raise _no_room(context, counted or 0, prompt.audio_tokens)
     if asked is None:
         return replace(lowered, tokens=room)
-    return Allowance(room, _notices(asked, room, f"the context holds {context} tokens"))
+    return Allowance(room, _notices(asked, room, why))
 
 
 def _notices(asked: int, given: int, why: str) -> tuple[tuple[bytes, bytes], ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from ..refusal import bad_request
@@ -23,6 +24,13 @@ MAX_DEPTH = 64
 MAX_VALUES = 50_000
 """Commas and brackets beyond those that text may hold: every value costs some 60 bytes of memory once it is read."""
 
+_MAX_ESCAPES_PER_CHARACTER = 4
+"""`\\u0041` escapes for each character that text may have: two make the rarest characters, and what a client sends
+along without it being text for the model (its former thinking) may be as much again. Base64 needs none."""
+
+_STRETCH = 1 << 20
+"""Bytes looked through at a time: other threads get their turn in between."""
+
 _MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**64 - 1
 _STRUCTURE = (b"{", b"[", b",")
 
@@ -34,6 +42,8 @@ def parse_object(body: bytes, *, text_characters: int, param: str | None = None)
     """
     if not _is_bounded(body, MAX_VALUES + text_characters):
         raise _not_json("it holds more values than any request needs", param)
+    if len(body) > _STRETCH and _escapes(body) > _MAX_ESCAPES_PER_CHARACTER * text_characters:
+        raise _not_json("it holds more \\u escapes than any text needs; write audio as plain base64", param)
     try:
         value = json.loads(
             body.decode(),
@@ -90,6 +100,11 @@ def _count(body: bytes, mark: bytes, most: int) -> int:
     return count
 
 
+def _escapes(body: bytes) -> int:
+    """How many characters are written as `\\u`; reading each takes time in which no other thread gets its turn."""
+    return sum(body.count(b"\\u", start, start + _STRETCH) for start in range(0, len(body), _STRETCH))
+
+
 def _refuse_constant(name: str) -> float:
     raise ValueError(f"{name} is not a JSON number")
 
@@ -103,8 +118,8 @@ def _integer(text: str) -> int:
 def _without_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     items = dict(pairs)
     if len(items) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name, count in counts.items() if count > 1)
         raise ValueError(f"the key {twice[:64]!r} stands twice in one object")
     return items
 

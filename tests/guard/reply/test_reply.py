@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
+import types
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -178,6 +180,19 @@ class TestOwnFailure:
         assert json.loads(lines[1].removeprefix("data: "))["error"]["type"] == "server_error"
         assert lines[2] == "data: [DONE]"
         assert not client.got[-1].get("more_body", False)
+
+
+def test_what_the_engine_was_given_is_not_kept_while_it_answers(client: Client) -> None:
+    prepared = Prepared("/v1/chat/completions", b"x" * 1000, thinking="opened")
+    kept = Reply(prepared, client.send, client.fail)
+    seen, new = set[int](), list[object]([kept])
+    while new:
+        found = new.pop()
+        if id(found) not in seen and not isinstance(found, (type, types.ModuleType, types.FunctionType)):
+            seen.add(id(found))
+            new.extend(gc.get_referents(found))
+    assert id(kept) in seen
+    assert id(prepared.body) not in seen
 
 
 def test_types_are_judged_by_what_the_engine_says(client: Client) -> None:

@@ -59,5 +59,5 @@ def test_an_answer_without_thinking_is_the_transcript() -> None:
 def test_an_answer_that_never_came_to_the_transcript_is_an_error_and_not_an_empty_one(message: dict[str, Any]) -> None:
     refusal = transcript_of(completion("length", **message), Transcript("text", 1), "opened")
     assert isinstance(refusal, Refusal)
-    assert (refusal.status, refusal.code) == (500, "transcript_cut_off")
+    assert (refusal.status, refusal.code) == (422, "transcript_cut_off")
     assert "shorter" in refusal.message

@@ -53,6 +53,10 @@ class TestTextBound:
     def test_text_that_normalising_makes_longer(self) -> None:
         assert text_bound(["\U0001d160" * 100], 0) >= 1200
 
+    @pytest.mark.timeout(10)
+    def test_a_tower_of_accents_takes_no_time_with_their_square(self) -> None:
+        assert text_bound(["a" + "\u0315\u0300" * 100_000], 1) >= 400_000
+
 
 class TestWhatFits:
     def test_silence_is_left_to_the_engine(self) -> None:
@@ -117,7 +121,9 @@ class TestWhatDoesNot:
 
 class TestAnEngineThatCannotCount:
     def test_the_bound_is_used(self) -> None:
-        assert allowance(32000, bound=200, audio=100, engine=Engine(1000, None)).tokens == 700
+        result = allowance(32000, bound=200, audio=100, engine=Engine(1000, None))
+        assert result.tokens == 700
+        assert notice(result).endswith("1000 tokens, and the prompt's text was estimated, not counted")
 
     def test_where_the_bound_says_nothing_the_engine_decides(self) -> None:
         assert allowance(500, bound=5000, engine=Engine(1000, None)) == Allowance(500)

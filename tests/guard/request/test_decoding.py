@@ -133,6 +133,23 @@ class TestPlaces:
 
         assert len(asyncio.run(ask())) == 1
 
+    def test_work_that_was_left_ends_before_shorter_work_that_was_not(self) -> None:
+        hours, minutes = sounds.long_file("FLAC", "PCM_16", 120), sounds.long_file("FLAC", "PCM_16", 20)
+
+        async def ask() -> bool:
+            pool = DecoderPool(Limits(), workers=2)
+            try:
+                left = asyncio.ensure_future(pool(hours, "x", float("inf")))
+                stays = asyncio.ensure_future(pool(minutes, "x", float("inf")))
+                await asyncio.sleep(0.01)
+                left.cancel()
+                await asyncio.wait({left, stays}, return_when=asyncio.FIRST_COMPLETED)
+                return left.done() and not stays.done()
+            finally:
+                pool.close()
+
+        assert asyncio.run(ask())
+
 
 def test_no_thread_is_left_once_the_pool_is_closed() -> None:
     decoded(SHORT)

@@ -68,6 +68,16 @@ class TestDataUrl:
         encoded = base64.b64encode(data).decode().replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
         assert decode_data_url(f"data:audio/wav;base64,{encoded}", "x") == data
 
+    @pytest.mark.parametrize("before", range(4))
+    def test_megabytes_of_it_too_wherever_an_escape_stands(self, before: int) -> None:
+        data = bytes(before * 3) + b"\xfb\xef\xbe" * 600_000 + b"!"
+        encoded = base64.b64encode(data).decode().replace("+", "%2B").replace("=", "%3D")
+        assert decode_data_url(f"data:audio/wav;base64,{encoded}", "x") == data
+
+    @pytest.mark.parametrize("text", ["A" * ((1 << 20) - 2) + "==AAAA", "QQ%3D%3D" * 300_000, "Q" * 2_000_001])
+    def test_nor_does_an_error_hide_among_megabytes(self, text: str) -> None:
+        assert refused(f"data:;base64,{text}").code == "invalid_base64"
+
     @pytest.mark.parametrize(
         "head", ["DATA:audio/wav;BASE64,", " data:text/plain;charset=utf-8;base64,", "data:x;base64 ,"]
     )

@@ -160,6 +160,10 @@ class TestTools:
         assert read_tool["function"]["description"] == "< |EOT|>"
         assert read_tool["function"]["parameters"] == {"< |a|>": 1}
 
+    def test_strict_is_dropped_as_no_grammar_is_made(self) -> None:
+        strict = {**TOOL, "function": {**TOOL["function"], "strict": True}}
+        assert read(question("a", tools=[strict])).fields["tools"] == [TOOL]
+
     @pytest.mark.parametrize("choice", ["auto", "none"])
     def test_the_model_may_choose_or_not(self, choice: str) -> None:
         assert read(question("a", tools=[TOOL], tool_choice=choice)).fields["tool_choice"] == choice

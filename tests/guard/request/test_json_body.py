@@ -88,6 +88,17 @@ class TestWhatIsRefused:
         body = b'{"a": [' + unit * (MAX_VALUES + 1000) + b"0]"
         assert "more values" in refused(body).message
 
+    @pytest.mark.timeout(10)
+    def test_a_name_that_stands_twice_among_many_is_found_in_one_pass(self) -> None:
+        names = [*range(MAX_VALUES), MAX_VALUES - 1]
+        body = "{" + ",".join(f'"{name}":0' for name in names) + "}"
+        assert f"'{MAX_VALUES - 1}' stands twice" in refused(body.encode()).message
+
+    def test_more_escapes_than_any_text_needs_are_not_even_read(self) -> None:
+        audio = b'{"audio": "' + b"\\u0041" * 200_000 + b'"}'
+        assert "escapes" in refused(audio).message
+        assert parse_object(audio, text_characters=50_000)["audio"] == "A" * 200_000
+
     def test_text_may_be_full_of_commas(self) -> None:
         text = "," * (MAX_VALUES + 500)
         assert parse(json.dumps({"a": text}).encode()) == {"a": text}

@@ -87,8 +87,13 @@ class TestParts:
         assert split_form(body, BOUNDARY)[0].name == "ä"
 
     def test_spaces_may_follow_a_boundary(self) -> None:
-        body = b"--bound \t\r\n" + part("a", b"1") + b"\r\n--bound--"
+        body = b"--bound" + b" \t" * 32 + b"\r\n" + part("a", b"1") + b"\r\n--bound--"
         assert split_form(body, BOUNDARY) == [FormPart("a", b"1", is_file=False)]
+
+    def test_megabytes_come_back_whole_wherever_the_boundary_falls(self) -> None:
+        for size in range((1 << 20) - 60, 1 << 20, 3):
+            body = form(part("a", bytes(size)), part("b", b"1"))
+            assert [len(each.data) for each in split_form(body, BOUNDARY)] == [size, 1]
 
     def test_an_empty_form_has_none(self) -> None:
         assert split_form(b"--bound--", BOUNDARY) == []
@@ -101,6 +106,7 @@ class TestWhatIsRefused:
             (b"", "does not occur"),
             (b"text", "does not occur"),
             (b"--bounder\r\n", "does not end its line"),
+            (b"--bound" + b" " * 65 + b"\r\n", "does not end its line"),
             (b"--bound", "does not end its line"),
             (b"--bound\r\n", "middle of a part"),
             (b"--bound\r\n" + part("a", b"1"), "middle of a part"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
@@ -23,6 +24,11 @@ from support.preparing import (
 )
 
 from stepaudio_serve.guard.config import GuardConfig
+from stepaudio_serve.guard.prepared import Clip
+from stepaudio_serve.guard.refusal import RefusedError
+from stepaudio_serve.guard.request.decoding import DecoderPool
+from stepaudio_serve.guard.request.prepare import prepare
+from stepaudio_serve.guard.request.threads import Threads
 
 TWO_SECONDS = sounds.wav(seconds=2.0)
 CONFIG = GuardConfig(stop_token_ids=(151665,), sampling={"temperature": 0.7})
@@ -126,6 +132,25 @@ class TestAudio:
         assert (result.code, result.param) == ("audio_unreadable", "messages[0].content[1]")
 
 
+class TestDamage:
+    CUT = sounds.wav(seconds=4.0)[: 44 + 3 * 32000]
+
+    def notice(self, *parts: bytes, **fields: Any) -> str:
+        result = prepared(question(*map(input_audio, parts), **fields))
+        return dict(result.notices).get(b"x-stepaudio-notice", b"").decode()
+
+    def test_of_audio_that_is_not_whole_it_is_said_how_much_was_read(self) -> None:
+        expected = "messages[0].content[1]: damaged, only the first 3.0 s could be read"
+        assert self.notice(TWO_SECONDS, self.CUT) == expected
+        assert self.notice(TWO_SECONDS) == ""
+
+    def test_beside_what_else_is_said_and_not_without_end(self) -> None:
+        said = self.notice(*[self.CUT] * 10, max_tokens=32000).split("; ")
+        assert said[0].startswith("max_tokens lowered from 32000")
+        assert said[-1] == "and 2 more"
+        assert len(said) == 10
+
+
 class TestAudioLimits:
     def test_parts_are_counted_before_they_are_decoded(self) -> None:
         result = refusal(question(*[input_audio(b"no sound")] * 3), config=limited(audio_parts=2))
@@ -134,6 +159,22 @@ class TestAudioLimits:
     def test_and_after_cutting(self) -> None:
         minute = input_audio(sounds.wav(seconds=60.0))
         assert refusal(question(minute), config=limited(audio_parts=2)).code == "too_many_clips"
+        assert refusal(question(input_audio(TWO_SECONDS), minute), config=limited(audio_parts=2)).code == (
+            "too_many_clips"
+        )
+
+    def test_no_more_is_decoded_than_the_clips_may_hold(self) -> None:
+        asked: list[float] = []
+
+        async def decode(data: bytes, param: str, seconds_left: float) -> list[Clip]:
+            asked.append(seconds_left)
+            return [Clip(TWO_SECONDS, 2.0)] * 2
+
+        body = json.dumps(question(*[input_audio(b"a")] * 3)).encode()
+        config = limited(audio_parts=5, audio_seconds=120.0)
+        with pytest.raises(RefusedError):
+            asyncio.run(prepare(CHAT, "application/json", body, config=config, decoder=decode, engine=Engine()))
+        assert asked == [120.0, 75.0, 25.0]
 
     def test_seconds_are_counted_over_all_parts(self) -> None:
         config = limited(audio_seconds=5.0)
@@ -154,6 +195,14 @@ class TestAudioLimits:
         prepared(question(input_audio(sounds.wav(seconds=8.0))), engine=engine)
         assert refusal(question(input_audio(sounds.wav(seconds=8.1))), engine=engine).code == "audio_too_long"
         prepared(question(input_audio(sounds.wav(seconds=8.1))), engine=Engine(context=None))
+
+    def test_an_engine_that_does_not_say_its_context_is_no_leave_for_hours(self) -> None:
+        result = refusal(
+            question(input_audio(sounds.long_file("FLAC", "PCM_16", 22))),
+            engine=Engine(context=None),
+            config=limited(audio_parts=1000),
+        )
+        assert (result.code, "the 1311 s" in result.message) == ("audio_too_long", True)
 
 
 class TestTokens:
@@ -195,6 +244,35 @@ class TestLargeRequests:
         four_minutes = sounds.long_file("WAV", "PCM_16", 4, loud=True)
         request = sent(question(input_audio(four_minutes)))
         assert sum(seconds(clip) for clip in clips(request)) == pytest.approx(240, abs=0.1)
+
+    def test_they_are_read_beside_the_loop(self) -> None:
+        body = json.dumps(question("no JSON that is taken", x="y" * (3 << 20))).encode()
+
+        async def turns() -> int:
+            threads = Threads(1, "test")
+            decoder = DecoderPool(GuardConfig().limits)
+            work = asyncio.ensure_future(
+                prepare(
+                    CHAT,
+                    "application/json",
+                    body,
+                    config=GuardConfig(),
+                    decoder=decoder,
+                    engine=Engine(),
+                    threads=threads,
+                )
+            )
+            count = 0
+            while not work.done():
+                count += 1
+                await asyncio.sleep(0)
+            threads.close()
+            decoder.close()
+            with pytest.raises(RefusedError):
+                await work
+            return count
+
+        assert asyncio.run(turns()) > 2
 
     def test_text_that_looks_like_a_clips_place_stays_text(self) -> None:
         text = json.dumps({"type": "input_audio", "input_audio": {"data": "", "format": "wav"}})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from .admission import Admission
 from .body import ClientGoneError, Upload, read_body
-from .browser import judge_browser
+from .browser import judge_browser, judge_host
 from .cors import allowed_origin, is_preflight, leave, preflight_leave
 from .door import judge, route_path, routes_of
 from .engine import ClientsEngine, ContextLength, call
@@ -21,18 +22,20 @@ from .page import load_page
 from .refusal import Refusal, RefusedError
 from .reply.reply import Reply
 from .request.decoding import DecoderPool
-from .request.prepare import prepare
+from .request.prepare import PATHS, prepare
+from .request.threads import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .admission import Room
     from .asgi import App, Message, Receive, Scope, Send
     from .config import GuardConfig
     from .headers import Headers
     from .prepared import Clip, Prepared
 
-PREPARED_ROUTES = frozenset({"/v1/chat/completions", "/v1/completions", "/tokenize", "/v1/audio/transcriptions"})
-"""Routes whose request is read and made anew; the others pass as they are."""
+READING_THREADS = 2
+"""Threads that read and write large JSON."""
 
 _FAILED = Refusal(500, "guard_failed", "The guard failed on this request; the server's log says where.")
 _NO_METRICS = Refusal(503, "engine_unavailable", "The engine does not tell its metrics.")
@@ -61,6 +64,7 @@ class Edge:
         self._routes = routes_of(config)
         self._admission = Admission(config.limits)
         self._decoder = DecoderPool(config.limits)
+        self._threads = Threads(READING_THREADS, "stepaudio-read")
         self._length = ContextLength()
         self._metrics = Metrics()
         self._watch()
@@ -69,22 +73,35 @@ class Edge:
         """Answer one request; what the engine raises goes on to the server."""
         upload, out = Upload(scope, receive), self._outgoing(scope, send)
         with ExitStack() as inside:
-            try:
-                following = await self._follow(scope, upload, out, inside)
-            except RefusedError as refused:
-                await self._refuse(refused.refusal, scope, upload, out)
-            except ClientGoneError:
-                self._metrics.gone.add()
-            except Exception as error:  # noqa: BLE001 - a bug here is not to show as one of the engine's
-                log_failure(f"the guard failed on a request to {self._label(scope)}", error)
-                self._metrics.failures.add()
-                await self._refuse(_FAILED, scope, upload, out)
-            else:
-                if isinstance(following, Passing):
-                    await self._app(following.scope, following.receive, following.send)
-                else:
-                    for message in following:
-                        await out(message)
+            refusal = await self._answer(scope, upload, out, inside)
+        if refusal is not None:  # after its places are free: a client that is turned away may linger
+            self._metrics.refusals.add(refusal.code)
+            await turn_away(refusal, scope, upload, out)
+
+    def close(self) -> None:
+        """Let go of the threads."""
+        self._decoder.close()
+        self._threads.close()
+
+    async def _answer(self, scope: Scope, upload: Upload, out: Send, inside: ExitStack) -> Refusal | None:
+        """Answer the request, or say why it is to be turned away."""
+        try:
+            following = await self._follow(scope, upload, out, inside)
+        except RefusedError as refused:
+            return refused.refusal
+        except ClientGoneError:
+            self._metrics.gone.add()
+            return None
+        except Exception as error:  # noqa: BLE001 - a bug here is not to show as one of the engine's
+            log_failure(f"the guard failed on a request to {self._label(scope)}", error)
+            self._metrics.failures.add()
+            return _FAILED
+        if isinstance(following, Passing):
+            await self._app(following.scope, following.receive, following.send)
+        else:
+            for message in following:
+                await out(message)
+        return None
 
     async def _follow(self, scope: Scope, upload: Upload, send: Send, inside: ExitStack) -> Next:
         path = route_path(scope)
@@ -93,38 +110,45 @@ class Edge:
             headers = preflight_leave(self._routes[path])
             return [{"type": "http.response.start", "status": 204, "headers": headers}, _EMPTY]
         refusal = judge(self._config, scope) or judge_browser(scope, origins, path)
+        if refusal is None and self._config.keys is None:
+            refusal = judge_host(scope, origins)
         if refusal is not None:
             raise RefusedError(refusal)
-        if path in PREPARED_ROUTES:
-            inside.enter_context(self._admission.request())
-            prepared = await self._prepare(path, scope, upload)
+        if path in PATHS:
+            room = inside.enter_context(self._admission.body())
+            prepared = await self._prepare(path, scope, upload, room, inside)
             reply = Reply(prepared, send, self._metrics.failures.add)
-            return Passing(prepared_scope(scope, prepared), with_body(prepared.body, upload), reply)
+            receive = with_body(prepared.body, upload, partial(room.settle, 0))
+            return Passing(prepared_scope(scope, prepared), receive, reply)
         if path == "/":
             return self._show_page(scope)
         if path == "/metrics":
             return await self._show_metrics(scope)
         return Passing(without_origin(scope), upload, send)
 
-    async def _prepare(self, path: str, scope: Scope, upload: Upload) -> Prepared:
-        with self._admission.body() as room:
+    async def _prepare(self, path: str, scope: Scope, upload: Upload, room: Room, inside: ExitStack) -> Prepared:
+        with self._admission.reader():
             body = await read_body(upload, self._config.limits, room)
-            self._metrics.body_bytes.add(amount=len(body))
-            work = prepare(
-                path,
-                value(scope, b"content-type").decode("latin-1"),
-                body,
-                config=self._config,
-                decoder=self._decode,
-                engine=ClientsEngine(self._app, scope, self._length),
-            )
-            prepared = await unless_gone(work, upload)
+        self._metrics.body_bytes.add(amount=len(body))
+        inside.enter_context(self._admission.request())
+        work = prepare(
+            path,
+            value(scope, b"content-type").decode("latin-1"),
+            body,
+            config=self._config,
+            decoder=partial(self._decode, room),
+            engine=ClientsEngine(self._app, scope, self._length),
+            threads=self._threads,
+        )
+        prepared = await unless_gone(work, upload)
+        room.settle(len(prepared.body))
         if any(name == b"x-stepaudio-max-tokens" for name, _ in prepared.notices):
             self._metrics.lowered.add()
         return prepared
 
-    async def _decode(self, data: bytes, param: str, seconds_left: float) -> Sequence[Clip]:
+    async def _decode(self, room: Room, data: bytes, param: str, seconds_left: float) -> Sequence[Clip]:
         clips = await self._decoder(data, param, seconds_left)
+        room.take(sum(len(clip.wav) for clip in clips) * 4 // 3)  # as base64
         self._metrics.clips.add(amount=len(clips))
         self._metrics.seconds.add(amount=sum(clip.seconds for clip in clips))
         return clips
@@ -134,7 +158,7 @@ class Edge:
         watch(
             "stepaudio_guard_requests_in_flight",
             "Requests that are read, prepared or answered.",
-            lambda: inside.requests,
+            lambda: inside.readers + inside.requests,
         )
         watch("stepaudio_guard_bytes_in_flight", "Bytes of bodies that are read or prepared.", lambda: inside.bytes)
         watch("stepaudio_guard_decodes_in_flight", "Audio parts in decoding or waiting.", lambda: self._decoder.waiting)
@@ -157,10 +181,6 @@ class Edge:
             {"type": "http.response.start", "status": answer.status, "headers": headers},
             {"type": "http.response.body", "body": body},
         ]
-
-    async def _refuse(self, refusal: Refusal, scope: Scope, upload: Upload, send: Send) -> None:
-        self._metrics.refusals.add(refusal.code)
-        await turn_away(refusal, scope, upload, send)
 
     def _outgoing(self, scope: Scope, send: Send) -> Send:
         """The server's `send`, with leave for the page that asked, where it has it; counts the answers."""

@@ -1,4 +1,7 @@
-"""The one error the guard raises; it cannot use the package's own, absent from the engine's process."""
+"""What is raised where the guard cannot start. A request at fault raises `refusal.RefusedError` instead.
+
+The package's own errors are absent from the engine's process.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,9 @@ class Reply:
     """The `send` that the engine is given for a request that was prepared."""
 
     def __init__(self, prepared: Prepared, send: Send, failed: Callable[[], None]) -> None:
-        self._prepared = prepared
+        self._mode = prepared.thinking  # not all of it: its body is megabytes
+        self._notices = prepared.notices
+        self._transcript = prepared.transcript
         self._send = send
         self._failed = failed
         self._course: _Course = self._begin
@@ -55,26 +57,26 @@ class Reply:
         """The first message decides, by what the engine says that its answer is."""
         if message["type"] != "http.response.start":
             return [message]
-        headers = [*message.get("headers", ()), *self._prepared.notices]
+        headers = [*message.get("headers", ()), *self._notices]
         start = {**message, "headers": headers}
         kind = next((value for name, value in headers if name.lower() == b"content-type"), b"")
         kind = kind.partition(b";")[0].strip().lower()
         as_it_is = message["status"] != 200 or any(name.lower() == b"content-encoding" for name, _ in headers)
-        if as_it_is or (self._prepared.thinking == "raw" and self._prepared.transcript is None):
+        if as_it_is or (self._mode == "raw" and self._transcript is None):
             self._course = _as_it_is
         elif kind == b"application/json":
             self._course = _Whole(start, self._change)
             return []
         elif kind == b"text/event-stream":
             start["headers"] = without(headers, {b"content-length"})
-            self._course = _Stream(EventStream(self._prepared.thinking))
+            self._course = _Stream(EventStream(self._mode))
         else:
             self._course = _as_it_is
         return [start]
 
     def _change(self, start: Message, body: bytes) -> Iterable[Message]:
         completion = json.loads(body)
-        mode, wanted = self._prepared.thinking, self._prepared.transcript
+        mode, wanted = self._mode, self._transcript
         if wanted is None:
             for choice in completion["choices"]:
                 separate_message(choice, mode)

@@ -20,6 +20,14 @@ MAX_PARAMETERS = 16
 """Semicolons in the headers of one part: the standard library takes time with the square of their number."""
 
 
+_MAX_PADDING = 64
+"""Spaces and tabs after a boundary; RFC 2046 allows them for mail gateways that add some."""
+
+
+_STRETCH = 1 << 20
+"""Bytes looked through at a time."""
+
+
 @dataclass(frozen=True, slots=True)
 class FormPart:
     """One field of the form; `is_file` where it came with a file name."""
@@ -49,7 +57,7 @@ def read_boundary(content_type: str) -> bytes:
 def split_form(body: bytes, boundary: bytes) -> list[FormPart]:
     """The parts of `body` in order. Raises RefusedError where it is not such a form, or has too many parts."""
     delimiter = b"\r\n--" + boundary
-    start = 0 if body.startswith(delimiter[2:]) else body.find(delimiter) + 2
+    start = 0 if body.startswith(delimiter[2:]) else _find(body, delimiter, 0) + 2
     if start == 1:
         raise _malformed("its boundary does not occur")
     start += len(delimiter) - 2
@@ -58,7 +66,7 @@ def split_form(body: bytes, boundary: bytes) -> list[FormPart]:
         mark, start = _after_delimiter(body, start)
         if mark == b"--":
             return parts
-        end = body.find(delimiter, start - 2)
+        end = _find(body, delimiter, start - 2)
         if end < 0:
             raise _malformed("it ends in the middle of a part")
         parts.append(_read_part(body, start, end))
@@ -67,11 +75,20 @@ def split_form(body: bytes, boundary: bytes) -> list[FormPart]:
         start = end + len(delimiter)
 
 
+def _find(body: bytes, delimiter: bytes, start: int) -> int:
+    """Where `delimiter` is from `start` on, or -1; other threads get their turn in between."""
+    for place in range(start, len(body), _STRETCH):
+        found = body.find(delimiter, place, place + _STRETCH + len(delimiter) - 1)
+        if found >= 0:
+            return found
+    return -1
+
+
 def _after_delimiter(body: bytes, start: int) -> tuple[bytes, int]:
     """The two bytes that end a boundary's line, `--` for the last one, and where the part begins."""
-    while body[start : start + 1] in {b" ", b"\t"}:
-        start += 1
-    mark = body[start : start + 2]
+    rest = body[start : start + _MAX_PADDING + 2].lstrip(b" \t")
+    start += min(len(body) - start, _MAX_PADDING + 2) - len(rest)
+    mark = rest[:2]
     if mark not in {b"--", b"\r\n"}:
         raise _malformed("a boundary does not end its line")
     return mark, start + 2

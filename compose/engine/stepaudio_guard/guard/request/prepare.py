@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
-import math
 import secrets
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ...audio.pcm import PIECE_SECONDS
 from ..prepared import Prepared
-from ..refusal import bad_request
+from ..refusal import RefusedError, bad_request
 from . import chat, completions, transcriptions
 from .context import AUDIO_TOKENS_PER_SECOND, Prompt, allow, audio_tokens, text_bound
 from .encoder import check_padding
@@ -26,12 +25,20 @@ if TYPE_CHECKING:
     from ..config import GuardConfig, Limits
     from ..prepared import Clip, Decoder, EngineFacts
     from .chat import Chat
+    from .threads import Threads
 
 PATHS = (chat.PATH, completions.COMPLETIONS, completions.TOKENIZE, transcriptions.PATH)
 """The routes whose requests are prepared."""
 
 _IN_A_THREAD = 1 << 21
 """Bytes from which reading and writing go to a thread: 2 MiB of JSON take some 4 ms, as may a hop."""
+
+UNKNOWN_CONTEXT = 16384
+"""Tokens, where the engine does not say how many its context holds: those of the model card's command."""
+
+_NOTICE = b"x-stepaudio-notice"
+_SHOWN = 8
+"""Damaged parts that are named; servers and clients bound their headers."""
 
 _Result = TypeVar("_Result")
 
@@ -47,6 +54,15 @@ class _Heard:
         return [clip.seconds for clips in self.parts.values() for clip in clips]
 
     @property
+    def damage(self) -> list[str]:
+        """What is said of each part that is not whole."""
+        return [
+            f"{param}: damaged, only the first {sum(clip.seconds for clip in clips):.1f} s could be read"
+            for param, clips in self.parts.items()
+            if any(clip.damaged for clip in clips)
+        ]
+
+    @property
     def size(self) -> int:
         return sum(len(clip.wav) for clips in self.parts.values() for clip in clips)
 
@@ -59,21 +75,25 @@ async def prepare(
     config: GuardConfig,
     decoder: Decoder,
     engine: EngineFacts,
+    threads: Threads | None = None,
 ) -> Prepared:
-    """What becomes of the request `body` to one of PATHS. Raises RefusedError."""
+    """What becomes of the request `body` to one of PATHS; large ones are read and written in `threads`, if any.
+
+    Raises RefusedError.
+    """
     size = len(body)
     if path == transcriptions.PATH:
         read: Callable[[], Any] = partial(transcriptions.read_transcription, content_type, body, config)
-        return await _prepare_chat(await _off_loop(size, read), config, decoder, engine)
+        return await _prepare_chat(await _off_loop(threads, size, read), config, decoder, engine, threads)
     _check_media_type(content_type)
     if path == chat.PATH:
         read = partial(_read_chat, body, config)
-        return await _prepare_chat(await _off_loop(size, read), config, decoder, engine)
+        return await _prepare_chat(await _off_loop(threads, size, read), config, decoder, engine, threads)
     if path == completions.COMPLETIONS:
         read = partial(_read_completion, body, config)
-        return await _prepare_completion(await _off_loop(size, read), config, engine)
+        return await _prepare_completion(await _off_loop(threads, size, read), config, engine)
     read = partial(_read_tokenization, body, config)
-    return Prepared(path, _dump(await _off_loop(size, read)))
+    return Prepared(path, _dump(await _off_loop(threads, size, read)))
 
 
 def _read_chat(body: bytes, config: GuardConfig) -> Chat:
@@ -92,7 +112,9 @@ def _parse(body: bytes, limits: Limits) -> dict[str, Any]:
     return parse_object(body, text_characters=limits.text_characters)
 
 
-async def _prepare_chat(asked: Chat, config: GuardConfig, decoder: Decoder, engine: EngineFacts) -> Prepared:
+async def _prepare_chat(
+    asked: Chat, config: GuardConfig, decoder: Decoder, engine: EngineFacts, threads: Threads | None
+) -> Prepared:
     heard = await _hear(asked, config.limits, decoder, engine)
     seconds = heard.seconds
     prompt = Prompt(
@@ -101,7 +123,8 @@ async def _prepare_chat(asked: Chat, config: GuardConfig, decoder: Decoder, engi
         count_request=asked.text_request,
     )
     fields, notices = await _with_allowance(asked.fields, prompt, config.limits, engine)
-    body = await _off_loop(heard.size, partial(_write_chat, fields, asked, heard))
+    notices = _with_notice(notices, heard.damage)
+    body = await _off_loop(threads, heard.size, partial(_write_chat, fields, asked, heard))
     transcript = asked.transcript and replace(asked.transcript, seconds=sum(seconds))
     return Prepared(chat.PATH, body, asked.stream, asked.thinking, notices, transcript)
 
@@ -127,6 +150,17 @@ async def _with_allowance(
     return kept, allowance.notices
 
 
+def _with_notice(notices: tuple[tuple[bytes, bytes], ...], said: Sequence[str]) -> tuple[tuple[bytes, bytes], ...]:
+    """The headers with `said` in the one that is for people, as far as it fits."""
+    if not said:
+        return notices
+    shown, more = list(said[:_SHOWN]), len(said) - _SHOWN
+    if more > 0:
+        shown.append(f"and {more} more")
+    words = [value for name, value in notices if name == _NOTICE] + [text.encode("ascii", "replace") for text in shown]
+    return (*(header for header in notices if header[0] != _NOTICE), (_NOTICE, b"; ".join(words)))
+
+
 async def _hear(asked: Chat, limits: Limits, decoder: Decoder, engine: EngineFacts) -> _Heard:
     """Decode the audio of a conversation, within what one request may hold."""
     audio = asked.audio
@@ -140,7 +174,14 @@ async def _hear(asked: Chat, limits: Limits, decoder: Decoder, engine: EngineFac
     for part in audio:
         if seconds >= most:
             raise _no_seconds_left(most, part.param)
-        clips = await decoder(part.data, part.param, most - seconds)
+        places = limits.audio_parts - count
+        left = min(most - seconds, places * PIECE_SECONDS)
+        try:
+            clips = await decoder(part.data, part.param, left)
+        except RefusedError as refused:
+            if refused.refusal.code == "audio_too_long" and left < most - seconds:
+                raise _too_many_clips(limits.audio_parts + 1, limits.audio_parts, part.param) from None
+            raise
         seconds += sum(clip.seconds for clip in clips)
         count += len(clips)
         if count > limits.audio_parts:
@@ -155,7 +196,7 @@ async def _audio_seconds(limits: Limits, engine: EngineFacts) -> float:
     if limits.audio_seconds is not None:
         return limits.audio_seconds
     context = await engine.max_model_len()
-    return math.inf if context is None else context / AUDIO_TOKENS_PER_SECOND
+    return (context or UNKNOWN_CONTEXT) / AUDIO_TOKENS_PER_SECOND
 
 
 def _write_chat(fields: Mapping[str, Any], asked: Chat, heard: _Heard) -> bytes:
@@ -201,6 +242,6 @@ def _too_many_clips(count: int, most: int, param: str) -> Exception:
     )
 
 
-async def _off_loop(size: int, work: Callable[[], _Result]) -> _Result:
+async def _off_loop(threads: Threads | None, size: int, work: Callable[[], _Result]) -> _Result:
     """Do what takes time in proportion to `size` bytes, in a thread where they are many."""
-    return await asyncio.to_thread(work) if size > _IN_A_THREAD else work()
+    return work() if threads is None or size <= _IN_A_THREAD else await threads.run(size, work)

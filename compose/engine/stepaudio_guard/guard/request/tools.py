@@ -18,13 +18,18 @@ _MAX_NAME = 256
 
 
 def read_tools(value: Sequence[Any]) -> list[Any]:
-    """The definitions, harmless. Raises RefusedError where one is not a function with a name."""
+    """The definitions, harmless and without OpenAI's `strict`, which promises a grammar that is not made here.
+
+    Raises RefusedError where one is not a function with a name.
+    """
+    kept: list[Any] = []
     for index, tool in enumerate(value):
         param = f"tools[{index}]"
-        _function(tool, param)
+        function = {name: item for name, item in _function(tool, param).items() if name != "strict"}
         if tool.get("type", "function") != "function":
             raise bad_request("unsupported_tool", f"{param}.type must be 'function'.", f"{param}.type")
-    tools: list[Any] = neutralise_tree(list(value))
+        kept.append({**tool, "function": function})
+    tools: list[Any] = neutralise_tree(kept)
     return tools
 
 
