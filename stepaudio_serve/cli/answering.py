@@ -41,40 +41,6 @@ PIECE = re.compile(rf"\n|[^\S\n]+|[{WIDE}]|[^\s{WIDE}]+")
 
 
 @dataclass(slots=True)
-class Words:
-    """Words as they arrive on a stream; `last` are the two characters that they end with until they are ended.
-
-    Those that `wrap` end their lines between words on a terminal: the last word waits until it is whole.
-    """
-
-    stream: TextIO
-    wraps: bool = False
-    last: str = ""
-    _lines: Wrapped = field(default_factory=lambda: Wrapped())
-    _style: str = ""
-
-    def write(self, text: str, style: str = "") -> None:
-        """Show them at once."""
-        shown = printable(text) if self.stream.isatty() else well_formed(text)
-        if self.wraps and self.stream.isatty():
-            shown = self._lines.after(shown, shutil.get_terminal_size().columns)
-        self._style = style
-        self._show(shown)
-        self.last = (self.last + text)[-2:]
-
-    def _show(self, shown: str) -> None:
-        self.stream.write(paint(shown, self._style, self.stream) if shown and self._style else shown)
-        self.stream.flush()
-
-    def end(self, ending: str) -> None:
-        """End them, if there are any, with these line breaks, of which they may have some already."""
-        self._show(self._lines.rest())
-        if self.last and not self.last.endswith(ending):
-            there = len(self.last) - len(self.last.rstrip("\n"))
-            self.write(ending[there:])
-
-
-@dataclass(slots=True)
 class Wrapped:
     """Words that arrive in pieces, in lines that end between them; `held` is the one that may still grow."""
 
@@ -105,7 +71,8 @@ class Wrapped:
         if begins_line and piece.isspace():
             self.column = 0
             return "\n"
-        self.column = cells if begins_line else self.column + cells
+        column = cells if begins_line else self.column + cells
+        self.column = (column - 1) % self._width + 1 if column else 0
         return f"\n{piece}" if begins_line else piece
 
 
@@ -113,6 +80,41 @@ def _cells(text: str) -> int:
     from rich.cells import cell_len
 
     return cell_len(text)
+
+
+@dataclass(slots=True)
+class Words:
+    """Words as they arrive on a stream; `last` are the two characters that they end with until they are ended.
+
+    Those that `wrap` end their lines between words on a terminal: the last word waits until it is whole.
+    """
+
+    stream: TextIO
+    wraps: bool = False
+    last: str = ""
+    _lines: Wrapped = field(default_factory=Wrapped)
+    _style: str = ""
+
+    def write(self, text: str, style: str = "") -> None:
+        """Show them at once."""
+        shown = printable(text) if self.stream.isatty() else well_formed(text)
+        if self.wraps and self.stream.isatty():
+            shown = self._lines.after(shown, shutil.get_terminal_size().columns)
+        self._style = style
+        self._show(shown)
+        self.last = (self.last + text)[-2:]
+
+    def _show(self, shown: str) -> None:
+        self.stream.write(paint(shown, self._style, self.stream) if shown and self._style else shown)
+        self.stream.flush()
+
+    def end(self, ending: str) -> None:
+        """End them, if there are any, with these line breaks, of which they may have some already."""
+        if waiting := self._lines.rest():
+            self._show(waiting)
+        if self.last and not self.last.endswith(ending):
+            there = len(self.last) - len(self.last.rstrip("\n"))
+            self.write(ending[there:])
 
 
 class Answering:

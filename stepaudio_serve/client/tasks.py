@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from ..errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from pydantic_core import ErrorDetails
 
@@ -142,17 +142,17 @@ def all_tasks(folder: Path | None = None, *, on_wrong: Callable[[SettingsError],
 
     Raises `SettingsError` for such a file where nobody is told.
     """
-    return list(_all_tasks(folder, on_wrong))
 
-
-def _all_tasks(folder: Path | None, on_wrong: Callable[[SettingsError], object] | None) -> Iterator[Task]:
-    for name in task_names(folder):
+    def load(name: str) -> Task | None:
         try:
-            yield load_task(name, folder)
+            return load_task(name, folder)
         except SettingsError as error:
             if on_wrong is None:
                 raise
             on_wrong(error)
+            return None
+
+    return [task for name in task_names(folder) if (task := load(name))]
 
 
 def load_task(name: str, folder: Path | None = None) -> Task:

@@ -17,11 +17,12 @@ import pytest
 import soundfile
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from support.chat_server import chat_server, finish, piece
 from support.spoken import RATE, speech
 
 from stepaudio_serve.cli import output
-from stepaudio_serve.cli.answering import finished_blocks
+from stepaudio_serve.cli.answering import Wrapped, finished_blocks
 from stepaudio_serve.cli.output import printable
 
 if TYPE_CHECKING:
@@ -74,6 +75,34 @@ def test_the_last_block_may_still_grow() -> None:
     assert finished_blocks("# Title\n\nSome words") == (["# Title\n\n"], "Some words")
     assert finished_blocks("Some words\n\n") == ([], "Some words\n\n")
     assert finished_blocks("a\n\n```\ncode\n\nmore") == (["a\n\n"], "```\ncode\n\nmore")
+
+
+@given(
+    text=st.text("abc日本 \n", max_size=200),
+    places=st.sets(st.integers(1, 199)),
+)
+def test_lines_end_between_words_however_they_arrive_and_nothing_is_lost(text: str, places: set[int]) -> None:
+    edges = [0, *sorted(place for place in places if place < len(text)), len(text)]
+    lines = Wrapped()
+    shown = "".join(lines.after(text[begin:end], 20) for begin, end in pairwise(edges)) + lines.rest()
+    assert "".join(shown.split()) == "".join(text.split())
+    if all(len(word) < 20 for word in re.split("[日本\\s]", text)):
+        assert all(cell_len(line) <= 20 for line in shown.split("\n"))
+        assert re.findall("[abc]+", shown) == re.findall("[abc]+", text)
+
+
+def test_thinking_ends_its_lines_between_words(run_cli: Cli, talk: Path, running: ChatServer) -> None:
+    words = " ".join(["considering"] * 20)
+    running.forget().says(*map(piece, re.findall(r".{1,7}", words)), piece("</think>Yes."), *finish())
+    shown = CONTROL.sub("", on_a_terminal(run_cli, "ask", talk, "--endpoint", running.url))
+    lines = [line for line in shown.splitlines() if "consider" in line]
+    assert " ".join(lines).split() == words.split()
+    assert max(map(len, lines)) <= 80
+
+
+def test_the_list_of_tasks_ends_its_lines_between_words(run_cli: Cli) -> None:
+    listed, _, _ = CONTROL.sub("", on_a_terminal(run_cli, "ask", "--task", "help")).partition("your own")
+    assert max(map(len, listed.splitlines())) <= 80
 
 
 def test_nothing_that_a_terminal_would_obey_is_printed() -> None:

@@ -150,6 +150,18 @@ def test_json_is_one_document_of_all_turns(talk: Talk, run_cli: Cli) -> None:
     assert (first["text"], first["audio"]) == ("first", [{"name": "a.wav", "seconds": 1.0}])
     assert (second["answer"]["text"], second["answer"]["thinking"]) == ("An answer.", "I think.")
     assert second["answer"].keys() >= {"text", "thinking", "finish_reason", "usage", "seconds"}
+    for measured in ("seconds", "first_token_s"):
+        assert second["answer"][measured] == round(second["answer"][measured], 3)
+
+
+def test_tasks_are_listed_whatever_is_wrong_with_one(talk: Talk, run_cli: Cli) -> None:
+    own = run_cli.folder / run_cli.environment["XDG_CONFIG_HOME"] / "stepaudio-serve" / "tasks"
+    own.mkdir(parents=True)
+    (own / "broken.yaml").touch()
+    for done in (talk("/task"), run_cli("ask", "--task", "help")):
+        assert done.code == 0
+        assert "transcribe" in done.stdout + done.stderr
+        assert "broken.yaml is not a task: the file is empty; it needs name, summary, prompt, join" in done.stderr
 
 
 def test_a_failure_ends_it_and_keeps_what_was_answered(talk: Talk, server: ChatServer) -> None:
@@ -199,7 +211,8 @@ def test_a_sound_that_was_not_asked_about_is_said(talk: Talk, server: ChatServer
     [
         ("/retry", ""),
         ("/task transcribe", "/audio FILE"),
-        ("/task nonsense", ""),
+        ("/task nonsense", "/task describe"),
+        ("nofile.mp3", "/audio FILE"),
         ("/thinking", "/thinking off"),
         ("/audio", "/audio FILE"),
         ("/audio nowhere.mp3", ""),
@@ -248,4 +261,4 @@ def test_the_end_of_the_context_is_told_before_it_comes(rehearsal: Talk, run_cli
     long = rehearsal("a.wav", "a.wav")  # 50 s are 625 tokens
     assert long.code == 3
     assert "a.wav is too long for this conversation" in long.stderr
-    assert "stepaudio-serve ask" in long.stderr
+    assert "stepaudio-serve ask --name mine a.wav" in long.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stepaudio_serve.cli.chat_line import Attach, Command, Words, file_named, understand
+from stepaudio_serve.errors import SettingsError
 
 
 @pytest.fixture
@@ -57,12 +58,20 @@ def test_a_file_at_home_may_be_written_with_a_tilde(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "a.wav").touch()
     assert understand("~/a.wav") == Attach((tmp_path / "a.wav",))
-    assert understand("~nobody-of-that-name/a.wav") == Words("~nobody-of-that-name/a.wav")
+    assert understand("~nobody-of-that-name/a") == Words("~nobody-of-that-name/a")
 
 
 @pytest.mark.parametrize("line", ["x" * 5000, "a\0b", "it's"])
 def test_what_can_be_no_file_is_words(line: str) -> None:
     assert understand(line) == Words(line)
+
+
+@pytest.mark.parametrize("line", ["my\\ own\\ son.mp3", "'my own song (1).mp3' nofile.WAV", "a.flac"])
+def test_a_sound_that_is_not_there_is_no_question(line: str, song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(song.parent)
+    with pytest.raises(SettingsError, match="there is no file") as caught:
+        understand(line)
+    assert caught.value.fix == ("/audio 'my own song (1).mp3'" if "son.mp3" in line else "/audio FILE")
 
 
 def test_a_folder_is_no_sound(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from typing import TYPE_CHECKING
 
@@ -82,7 +83,7 @@ def test_commands_their_words_and_files_are_completed(chat: Terminal, run_cli: C
     chat.shows("1 sound >>>")
 
 
-def test_ctrl_c_stops_the_answer_here_and_at_the_server(chat: Terminal, server: ChatServer) -> None:
+def test_ctrl_c_stops_the_answer_here_and_at_the_server(chat: Terminal, server: ChatServer, run_cli: Cli) -> None:
     server.says(piece("So</think>It is a"), HANG)
     chat.type("long?", ENTER)
     chat.shows("It is a")
@@ -94,10 +95,17 @@ def test_ctrl_c_stops_the_answer_here_and_at_the_server(chat: Terminal, server: 
     chat.shows("It is a")
     assert [message["role"] for message in server.requests[1][0]["messages"]] == ["user", "assistant", "user"]
     assert server.requests[1][0]["messages"][1]["content"] == "It is a"
+    chat.type(CTRL_C)
+    chat.shows("stopped")
+    chat.shows(">>>")
+    chat.type("/save talk.json", ENTER)
+    chat.shows("saved as talk.json")
+    saved = json.loads((run_cli.folder / "talk.json").read_text())
+    assert saved["turns"][0]["answer"]["seconds"] > 0
 
 
 def test_a_question_stopped_before_its_answer_can_be_asked_again(chat: Terminal, server: ChatServer) -> None:
-    server.says(piece("I think and"), HANG)
+    server.says(piece("I think and "), HANG)
     chat.type("long?", ENTER)
     chat.shows("I think and")
     chat.type(CTRL_C)

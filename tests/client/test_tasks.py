@@ -70,6 +70,21 @@ def test_a_wrong_task_is_named_with_its_fault(folder: Path, keys: dict[str, obje
     assert why in caught.value.why
 
 
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "the file is empty; it needs name, summary, prompt, join"),
+        ("- birds", "the file holds no keys; it needs"),
+        ("name: birds\nsummary: S\nprompt: P", "`join` is missing"),
+    ],
+)
+def test_a_wrong_task_hides_no_other(folder: Path, text: str, why: str) -> None:
+    (folder / "birds.yaml").write_text(text)
+    wrong: list[SettingsError] = []
+    assert [task.name for task in all_tasks(folder, on_wrong=wrong.append)] == SHIPPED
+    assert why in wrong[0].why
+
+
 @pytest.mark.parametrize("text", ["prompt: [", "\x00"])
 def test_what_is_no_yaml_is_said(folder: Path, text: str) -> None:
     (folder / "birds.yaml").write_text(text)
