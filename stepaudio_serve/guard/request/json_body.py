@@ -102,6 +102,8 @@ def _count(body: bytes, mark: bytes, most: int) -> int:
 
 def _escapes(body: bytes) -> int:
     """How many characters are written as `\\u`; reading each takes time in which no other thread gets its turn."""
+    if b"\\" not in body:
+        return 0
     return sum(body.count(b"\\u", start, start + _STRETCH) for start in range(0, len(body), _STRETCH))
 
 

@@ -118,7 +118,7 @@ def _mono_blocks(
                 "The audio holds samples that are no numbers (NaN) or infinite. Write it again as 16-bit PCM.",
             )
         given += len(frames)
-        yield np.clip(frames @ weights, -_LOUDEST, _LOUDEST)
+        yield np.clip(frames[:, 0] if file.channels == 1 else frames @ weights, -_LOUDEST, _LOUDEST)
     if not (given or whole):
         raise AudioError("unreadable", f"The audio file is too damaged to decode. {_CONVERT}")
     if on_damage is not None and not (whole and promised - given <= _LOST_SECONDS * file.samplerate):
