@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -48,8 +49,16 @@ PARTS = pytest.StashKey[Parts]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[PARTS] = Parts()
+    _hear_signals()
     hypothesis_settings.register_profile("untimed", deadline=None)
     hypothesis_settings.load_profile("untimed")
+
+
+def _hear_signals() -> None:
+    """As in a terminal: a shell's background job, and nohup, hand down that Ctrl-C and a hangup are ignored."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
