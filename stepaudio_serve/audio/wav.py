@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .errors import AudioError
-from .pcm import SAMPLE_RATE, SHORTEST_SECONDS
+from .pcm import PIECE_SECONDS, SAMPLE_RATE, SHORTEST_SECONDS
 
 if TYPE_CHECKING:
     from .pcm import Samples
 
 _PCM = 1
 _FULL_SCALE = 32768
+_HEADER_BYTES = 44
 
 
 def wav_bytes(samples: Samples) -> bytes:
@@ -30,6 +31,13 @@ def wav_bytes(samples: Samples) -> bytes:
     steps = scaled.astype("<i2")
     missing = max(0, round(SHORTEST_SECONDS * SAMPLE_RATE) - len(steps))
     return b"".join([_header(2 * (len(steps) + missing)), steps.data, bytes(2 * missing)])
+
+
+def is_piece(data: bytes) -> bool:
+    """Whether `data` is a file as `wav_bytes` writes it, of a piece's length: nothing is left to do with it."""
+    size = len(data) - _HEADER_BYTES
+    shortest, longest = (round(2 * SAMPLE_RATE * seconds) for seconds in (SHORTEST_SECONDS, PIECE_SECONDS))
+    return shortest <= size <= longest and size % 2 == 0 and data.startswith(_header(size))
 
 
 def _header(data_bytes: int) -> bytes:

@@ -9,7 +9,7 @@ from recordings import sound_file, tone
 
 from stepaudio_serve.audio.decode import Limits, decode
 from stepaudio_serve.audio.errors import AudioError
-from stepaudio_serve.audio.wav import wav_bytes
+from stepaudio_serve.audio.wav import is_piece, wav_bytes
 
 
 def samples_of(data: bytes) -> np.ndarray:
@@ -48,3 +48,28 @@ def test_no_sound_is_no_wav() -> None:
     with pytest.raises(AudioError) as caught:
         wav_bytes(np.zeros(0, np.float32))
     assert caught.value.reason == "empty"
+
+
+@pytest.mark.parametrize("seconds", [0.1, 1.0, 25.0])
+def test_a_piece_is_known_for_one_and_would_come_back_the_same(seconds: float) -> None:
+    piece = sound_file(tone(16000, seconds), 16000)
+    assert is_piece(piece)
+    assert wav_bytes(np.concatenate(list(decode(piece, Limits())))) == piece
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        sound_file(tone(16000, 25.1), 16000),
+        sound_file(tone(16000, 0.05), 16000),
+        sound_file(tone(8000, 1.0), 8000),
+        sound_file(np.stack([tone(16000, 1.0)] * 2, axis=1), 16000),
+        sound_file(tone(16000, 1.0), 16000, subtype="FLOAT"),
+        sound_file(tone(16000, 1.0), 16000) + b"more",
+        sound_file(tone(16000, 1.0), 16000)[:-2],
+        sound_file(tone(16000, 1.0), 16000, "FLAC"),
+        b"",
+    ],
+)
+def test_all_else_is_none(data: bytes) -> None:
+    assert not is_piece(data)

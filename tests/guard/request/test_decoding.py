@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stepaudio_serve.guard.prepared import Clip
 
 SHORT = sounds.wav(seconds=1.0)
+TO_DECODE = sounds.encode(sounds.tone(440, 1.0), form="FLAC")
 
 
 def decoded(data: bytes, *, seconds_left: float = float("inf"), **limits: Any) -> Sequence[Clip]:
@@ -43,6 +44,10 @@ def refused(data: bytes, **how: Any) -> Refusal:
 
 
 class TestClips:
+    def test_what_is_a_clip_already_stays_as_it_is(self) -> None:
+        (clip,) = decoded(SHORT)
+        assert (clip.wav, clip.seconds, clip.damaged) == (SHORT, 1.0, False)
+
     def test_each_is_a_wav_of_16_bit_16_khz_mono_and_short_enough(self) -> None:
         data = sounds.encode(sounds.tone(440, 60.0, rate=32000, channels=2), rate=32000, form="FLAC")
         clips = decoded(data)
@@ -92,7 +97,7 @@ class TestPlaces:
         async def ask() -> list[Any]:
             pool = DecoderPool(Limits(queued_decodes=3))
             try:
-                return await asyncio.gather(*(pool(SHORT, "x", 60.0) for _ in range(5)), return_exceptions=True)
+                return await asyncio.gather(*(pool(TO_DECODE, "x", 60.0) for _ in range(5)), return_exceptions=True)
             finally:
                 pool.close()
 
@@ -106,7 +111,7 @@ class TestPlaces:
         async def ask() -> None:
             pool = DecoderPool(Limits(queued_decodes=1))
             try:
-                for data in (SHORT, b"no sound", SHORT):
+                for data in (TO_DECODE, b"no sound", TO_DECODE):
                     await asyncio.gather(pool(data, "x", 60.0), return_exceptions=True)
                     assert pool.waiting == 0
             finally:
@@ -127,7 +132,7 @@ class TestPlaces:
                     task.cancel()
                 await asyncio.gather(*left, return_exceptions=True)
                 assert pool.waiting == 0
-                return await pool(SHORT, "x", 60.0)
+                return await pool(TO_DECODE, "x", 60.0)
             finally:
                 pool.close()
 
@@ -152,7 +157,7 @@ class TestPlaces:
 
 
 def test_no_thread_is_left_once_the_pool_is_closed() -> None:
-    decoded(SHORT)
+    decoded(TO_DECODE)
     mine = [thread for thread in threading.enumerate() if thread.name.startswith("stepaudio-decode")]
     for thread in mine:
         thread.join(10)

@@ -12,7 +12,7 @@ from ...audio.decode import decode
 from ...audio.errors import AudioError
 from ...audio.pcm import SAMPLE_RATE
 from ...audio.pieces import cut
-from ...audio.wav import wav_bytes
+from ...audio.wav import is_piece, wav_bytes
 from ..admission import too_many
 from ..prepared import Clip
 from ..refusal import RefusedError, bad_request
@@ -42,7 +42,12 @@ class DecoderPool:
         return self._taken
 
     async def __call__(self, data: bytes, param: str, seconds_left: float) -> Sequence[Clip]:
-        """The clips in `data`, at most `seconds_left` seconds. Raises RefusedError."""
+        """The clips in `data`, at most `seconds_left` seconds; what is a clip already stays as it is.
+
+        Raises RefusedError.
+        """
+        if is_piece(data) and seconds_of_wav(data) <= seconds_left:
+            return [Clip(data, seconds_of_wav(data))]
         if self._taken >= self._limits.queued_decodes:
             raise too_many("too_many_decodes", f"{self._taken} pieces of audio wait to be decoded already.")
         limits = DecodeLimits(
