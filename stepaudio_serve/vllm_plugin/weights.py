@@ -1,0 +1,43 @@
+"""Names of tensors: the checkpoint's to those of the model here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from vllm.model_executor.models.utils import WeightsMapper
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    import torch
+
+PARTS = ("encoder.", "adapter.", "language_model.")
+"""What the names of all tensors begin with once they are mapped."""
+
+MAPPER = WeightsMapper(
+    orig_to_new_prefix={
+        # a wrapper's own prefix, as tools that save a model anew may leave it
+        "model.encoder.": "encoder.",
+        "model.adapter.": "adapter.",
+        "model.language_model.": "language_model.model.",
+        "model.": "language_model.model.",
+        "lm_head.": "language_model.lm_head.",
+    }
+)
+"""The fork's names (`model.`, `lm_head.`, `encoder.`, `adapter.`); those with one prefix more are taken too."""
+
+
+def known(weights: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[str, torch.Tensor]]:
+    """The same weights, read on as they are asked for.
+
+    Raises:
+        ValueError: a tensor belongs to no part of the model.
+    """
+    for name, tensor in weights:
+        mapped = MAPPER.map_name(name)
+        if mapped is not None and not mapped.startswith(PARTS):
+            raise ValueError(
+                f"the checkpoint's tensor {name!r} belongs to no part of a StepAudio2 model: names begin with "
+                "model., lm_head., encoder. or adapter."
+            )
+        yield name, tensor
