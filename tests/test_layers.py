@@ -12,10 +12,10 @@ PACKAGE = Path(__file__).parents[1] / "stepaudio_serve"
 # Part -> the parts it may import, besides itself. `errors` is everybody's but theirs who stand alone.
 ALLOWED: dict[str, set[str]] = {
     "settings": {"errors"},
-    "facts": {"errors", "settings", "plan", "guard"},  # gather reads template and guard as texts
+    "facts": {"errors", "settings", "plan", "guard", "vllm_plugin"},  # template, guard and plugin are read as texts
     "diagnosis": {"errors"},
-    "plan": {"errors", "finding", "settings", "facts"},
-    "checks": {"errors", "finding", "settings", "facts", "plan"},
+    "plan": {"errors", "finding", "settings", "facts", "vllm_plugin"},  # of the plugin: what it is called and supports
+    "checks": {"errors", "finding", "settings", "facts", "plan", "vllm_plugin"},
     "client": {"errors", "audio"},
     "render": {"errors", "plan"},
     "runtime": {"errors", "plan", "facts", "diagnosis", "settings"},
@@ -27,6 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "vllm_plugin": set(),
     "lifecycle": {
         "errors", "settings", "facts", "plan", "finding", "checks", "runtime", "startup", "diagnosis", "client", "pull",
+        "vllm_plugin",
     },
     "errors": {"finding"},
     "finding": set(),

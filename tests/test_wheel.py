@@ -58,10 +58,19 @@ def test_templates_data_and_types_are_in_it(wheel: Path) -> None:
         "diagnosis/catalogue.yaml",
         "rehearsal/failures.yaml",
         "guard/__init__.py",
+        "vllm_plugin/__init__.py",
+        "vllm_plugin/release.py",
     ):
         assert f"stepaudio_serve/{expected}" in names
     assert not any(name.startswith(("tests/", "templates/", "tools/")) for name in names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_a_vllm_in_the_same_environment_finds_the_plugin(wheel: Path) -> None:
+    with ZipFile(wheel) as archive:
+        (points,) = [name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt")]
+        text = archive.read(points).decode()
+    assert "[vllm.general_plugins]\nstep_audio_2 = stepaudio_serve.vllm_plugin:register" in text
 
 
 def test_it_does_the_main_job(installed: Path, tmp_path: Path, free_port: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..finding import Finding
-from ..settings.engine_images import engine_image
+from ..settings.engine_images import chosen_image
 from ..settings.options import DEFAULT_MODEL
 from ..settings.quantizations import support
 from .amounts import gigabytes, listed
@@ -97,11 +97,11 @@ def _revision(settings: Settings, checkpoint: Checkpoint) -> Iterator[Finding]:
 
 
 def _architecture(settings: Settings, facts: Facts) -> Iterator[Finding]:
-    known = engine_image(settings.engine_image)
+    known = chosen_image(settings)
     found = facts.checkpoint.architectures
     if any(name in known.architectures for name in found):
         return
-    default = settings.image is None and settings.runtime == "docker"
+    default = settings.image is None and settings.runtime == "docker" and not known.serves_others
     served = ", ".join(known.architectures) or "none that is known to work here"
     yield Finding(
         "architecture",

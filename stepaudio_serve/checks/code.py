@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..facts.trusted_code import record_path
 from ..finding import Finding
+from ..settings.engine_images import chosen_image, trusts_code
 from .amounts import listed
 
 if TYPE_CHECKING:
@@ -23,7 +24,26 @@ def check_code(settings: Settings, facts: Facts) -> Iterator[Finding]:
     checkpoint = facts.checkpoint
     if not checkpoint.has_remote_code:
         return
-    if settings.trust_remote_code == "off":
+    if not trusts_code(settings):
+        yield from _unused(settings, checkpoint)
+    elif settings.trust_remote_code == "pinned":
+        yield from _pinned(facts)
+    else:
+        yield Finding(
+            "trust-remote-code",
+            "checkpoint",
+            "note",
+            f"code of the checkpoint runs in the engine: {_names(checkpoint)}",
+            "trust_remote_code is on; `--trust-remote-code pinned` refuses files that change later"
+            if chosen_image(settings).checkpoint_code
+            else "trust_remote_code is on, and the plugin does without it: leave --trust-remote-code away",
+        )
+
+
+def _unused(settings: Settings, checkpoint: Checkpoint) -> Iterator[Finding]:
+    """No code of the checkpoint runs, which only our plugin can do without."""
+    known = chosen_image(settings)
+    if known.checkpoint_code:
         yield Finding(
             "trust-remote-code",
             "checkpoint",
@@ -32,16 +52,17 @@ def check_code(settings: Settings, facts: Facts) -> Iterator[Finding]:
             "the released image refuses to load the model without it",
             "--trust-remote-code on",
         )
-    elif settings.trust_remote_code == "on":
+    elif any(name in known.architectures for name in checkpoint.architectures):
+        what = "no code of the checkpoint runs in the engine: the plugin brings config and model"
+        yield Finding("trust-remote-code", "checkpoint", "ok", what)
+    else:
         yield Finding(
             "trust-remote-code",
             "checkpoint",
             "note",
-            f"code of the checkpoint runs in the engine: {_names(checkpoint)}",
-            "trust_remote_code is on; `--trust-remote-code pinned` refuses files that change later",
+            f"the checkpoint brings code of its own, which does not run: {_names(checkpoint)}",
+            "if vLLM does not know the model, it asks for it: then --trust-remote-code on",
         )
-    else:
-        yield from _pinned(facts)
 
 
 def _names(checkpoint: Checkpoint) -> str:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from ..finding import Finding
 from ..plan.devices import devices_for
 from ..plan.versions import older, version
-from ..settings.engine_images import engine_image
+from ..settings.engine_images import chosen_image
 from ..settings.quantizations import support
 from .cuda_requirement import Offer, requirements, satisfied, wanted_cuda
+from .engine_choice import working
 from .flags import value_of
 
 if TYPE_CHECKING:
@@ -30,9 +31,9 @@ def check_hardware(settings: Settings, facts: Facts, plan: Plan) -> Iterator[Fin
     if settings.engine != "vllm" or settings.gpus == "none":
         return
     devices = tuple(device for device in devices_for(settings, facts.gpus) if device.compute_capability)
-    known = engine_image(settings.engine_image)
+    known = chosen_image(settings)
     if plan.image == known.image:
-        yield from _image(known, devices, plan)
+        yield from _image(known, devices, plan, working(settings, facts))
         yield from _fp8_cache(known, devices, plan)
     if facts.checkpoint.exists or facts.checkpoint.published:
         yield from _arithmetic(facts, devices, plan)
@@ -43,7 +44,8 @@ def check_hardware(settings: Settings, facts: Facts, plan: Plan) -> Iterator[Fin
 # ---- what is in the image
 
 
-def _image(known: EngineImage, devices: tuple[Device, ...], plan: Plan) -> Iterator[Finding]:
+def _image(known: EngineImage, devices: tuple[Device, ...], plan: Plan, other: str) -> Iterator[Finding]:
+    """`other` is the flag for another image that can work here, or empty."""
     for capability, name in _kinds(devices):
         if capability in known.lacks:
             yield Finding(
@@ -52,7 +54,7 @@ def _image(known: EngineImage, devices: tuple[Device, ...], plan: Plan) -> Itera
                 "blocker",
                 f"{known.image} does not run on {name} (compute capability {capability})",
                 f"it has no kernels for sm_{capability.replace('.', '')}",
-                _other_gpus(plan, devices, lambda its: its not in known.lacks) or _image_for(capability),
+                _other_gpus(plan, devices, lambda its: its not in known.lacks) or other or _image_for(capability),
             )
         elif known.newest_capability and older(known.newest_capability, capability):
             yield Finding(
@@ -61,13 +63,30 @@ def _image(known: EngineImage, devices: tuple[Device, ...], plan: Plan) -> Itera
                 "warning",
                 f"{name} (compute capability {capability}) is newer than {known.image} is known for",
                 f"it was seen to run up to {known.newest_capability}; kernels for this GPU may be missing",
-                _image_for(capability),
+                other or _image_for(capability),
+            )
+        elif not known.newest_capability:
+            yield Finding(
+                "capability",
+                "hardware",
+                "note",
+                f"whether {known.image} has all kernels for {name} (compute capability {capability}) is not known here",
+                "nobody has reported this model in it on a real GPU; the spoken question at the start tells",
             )
 
 
 def _fp8_cache(known: EngineImage, devices: tuple[Device, ...], plan: Plan) -> Iterator[Finding]:
     dtype = value_of("--kv-cache-dtype", plan.command)
-    refused = sorted({device.compute_capability for device in devices} & set(known.no_fp8_kv_cache))
+    present = {device.compute_capability for device in devices}
+    refused, untried = sorted(present & set(known.no_fp8_kv_cache)), sorted(present & set(known.unknown_fp8_kv_cache))
+    if dtype.startswith("fp8") and untried:
+        yield Finding(
+            "kv-cache-dtype",
+            "hardware",
+            "note",
+            f"whether an {dtype} KV cache works in {known.image} on compute capability {', '.join(untried)} is open",
+            "it does not in the frozen image; here nobody has tried",
+        )
     if dtype.startswith("fp8") and refused:
         yield Finding(
             "kv-cache-dtype",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..finding import Finding
-from ..settings.engine_images import engine_image
+from ..settings.engine_images import chosen_image, engine_image
 from .amounts import gigabytes
+from .engine_choice import working
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,11 +22,7 @@ def check_image(settings: Settings, facts: Facts, plan: Plan) -> Iterator[Findin
     """What is known of the image before it is fetched, or seen of it once it is here."""
     if settings.runtime != "docker":
         return
-    if facts.image is not None:
-        wrong = check_platform_of(facts.image, plan.image, facts.architecture)
-        yield from wrong or (_present(facts.image, plan.image),)
-        return
-    known = engine_image(settings.engine_image if settings.engine == "vllm" else "rehearsal")
+    known = chosen_image(settings)
     platform = f"linux/{facts.architecture}"
     if plan.image == known.image and platform not in known.platforms:
         yield Finding(
@@ -34,8 +31,11 @@ def check_image(settings: Settings, facts: Facts, plan: Plan) -> Iterator[Findin
             "blocker",
             f"{plan.image} does not exist for {platform}",
             f"it exists for {', '.join(known.platforms)}",
-            "--image IMAGE with a build for this processor",
+            working(settings, facts) or "--image IMAGE with a build for this processor",
         )
+    elif facts.image is not None:
+        wrong = check_platform_of(facts.image, plan.image, facts.architecture)
+        yield from wrong or (_present(facts.image, plan.image),)
     elif facts.image_looked_for:
         ours = plan.image == engine_image("rehearsal").image
         yield Finding(

@@ -11,11 +11,13 @@ from .checkpoint import check_checkpoint
 from .deployment import NameUse, check_name, check_program
 from .disk import check_disks
 from .engine import check_engine
+from .engine_choice import check_choice
 from .gpu import check_gpus
 from .hardware import check_hardware
 from .host import check_host
 from .image import check_image
 from .memory import check_memory
+from .plugin import check_plugin
 from .recipe import check_recipe
 from .template import check_template
 
@@ -32,7 +34,8 @@ GROUPS = ("host", "engine", "gpu", "hardware", "image", "disk", "checkpoint", "t
 class Here:
     """What was looked at on this machine for one start, and is no part of a plan: the port, the name, the key file.
 
-    `missing_program` is what a child process would be started from and is not on PATH. `unseen` says why nothing of
+    `missing_program` is what a child process would be started from and is not on PATH. `plugin_loaded` is what the log
+    of the running deployment tells, None where that was not looked at or does not tell. `unseen` says why nothing of
     all this could be looked at, if so.
     """
 
@@ -40,6 +43,7 @@ class Here:
     name: NameUse = field(default_factory=NameUse)
     key_file_problem: str = ""
     missing_program: str = ""
+    plugin_loaded: bool | None = None
     unseen: str = ""
 
 
@@ -57,6 +61,8 @@ def check_launch(settings: Settings, facts: Facts, plan: Plan, here: Here | None
         *(check_program(here.missing_program) if here else ()),
         *check_gpus(settings, facts),
         *check_hardware(settings, facts, plan),
+        *check_choice(settings, facts),
+        *check_plugin(settings, facts, plan, loaded=here.plugin_loaded if here else None),
         *check_image(settings, facts, plan),
         *check_disks(settings, facts, plan),
         *check_checkpoint(settings, facts),

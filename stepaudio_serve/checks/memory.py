@@ -251,7 +251,7 @@ def _machines_that_hold(settings: Settings, facts: Facts) -> str:
     from ..settings.options import DEFAULT_MODEL, Settings
     from ..settings.profiles import load_profile, profile_names
 
-    profiles = [profile for profile in map(load_profile, profile_names()) if profile.machine and not profile.refused]
+    profiles = [profile for profile in map(load_profile, profile_names()) if profile.machine]
     for profile in sorted(profiles, key=lambda profile: profile.memory_mib):
         there = on_another_machine(facts, profile.machine, named=profile.name)
         wish = Settings.model_validate({**profile.settings, "model": settings.model})

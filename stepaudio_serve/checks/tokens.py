@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..finding import Finding
+from ..plan.plugin import brings_plugin
 from ..settings.options import DEFAULT_MODEL
+from ..vllm_plugin import release
 from .flags import value_of
 
 if TYPE_CHECKING:
@@ -56,6 +58,15 @@ def _reasoning(settings: Settings, checkpoint: Checkpoint) -> Iterator[Finding]:
             "the tokenizer has no such tokens, and every request would fail",
             f"-- --reasoning-parser {other}" if other else f"leave --reasoning-parser {asked} away after the --",
         )
+    elif brings_plugin(settings):
+        if not asked and not settings.guard:
+            yield Finding(
+                "reasoning-parser",
+                "checkpoint",
+                "note",
+                f"thinking can be sent apart from the answer: -- --reasoning-parser {release.REASONING_PARSER}",
+                "the plugin brings this parser; without it and without the guard both come as one text",
+            )
     elif not asked and checkpoint.reasoning_parser:
         yield Finding(
             "reasoning-parser",

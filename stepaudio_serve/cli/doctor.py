@@ -110,10 +110,10 @@ def _show(findings: Sequence[Finding], profile: str | None, start: str) -> None:
                 _below("why", finding.why)
                 _below("fix", finding.fix, whole=True)
     data("")
-    if profile and (refused := load_profile(profile).refused):
-        notice(f"{profile}: {refused}", stream=sys.stdout)
-    elif profile:
+    if profile:
         notice(f"the profile {profile} is made for this machine: --profile {profile}", stream=sys.stdout)
+        if caveat := load_profile(profile).caveat:
+            notice(f"{profile}: {caveat}", stream=sys.stdout)
     _tell_the_sum(findings, start)
 
 

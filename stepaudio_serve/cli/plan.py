@@ -78,9 +78,8 @@ def command(
             row("why", finding.why)
             row("fix", finding.fix, whole=True)
     refused = any(map(_stands_against, findings))
-    reason = load_profile(machine).refused if machine and refused else ""
-    if reason:
-        notice(f"{machine}: {reason}")
+    if machine and (caveat := load_profile(machine).caveat):
+        notice(f"{machine}: {caveat}")
     _suggest(facts, resolved)
     return 3 if refused else 0
 

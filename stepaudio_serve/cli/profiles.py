@@ -32,8 +32,8 @@ def list_profiles(as_json: bool) -> None:
         return
     table([(item.name, item.summary, _holds(item)) for item in profiles], ("PROFILE", "FOR", "HOLDS, ESTIMATED"))
     for profile in profiles:
-        if profile.refused:
-            notice(f"{profile.name}: {profile.refused}", level="blocker", stream=sys.stdout)
+        if profile.caveat:
+            notice(f"{profile.name}: {profile.caveat}", stream=sys.stdout)
 
 
 @command.command("show")
@@ -54,7 +54,8 @@ def _described(profile: Profile) -> dict[str, Any]:
         "name": profile.name,
         "summary": profile.summary,
         "machine": dict(profile.machine) or None,
-        "refused": profile.refused or None,
+        "refused": None,  # no machine is any more; kept for those who read it
+        "caveat": profile.caveat or None,
         "holds": memory
         and {
             "fits": memory.fits,
@@ -67,8 +68,6 @@ def _described(profile: Profile) -> dict[str, Any]:
 
 def _holds(profile: Profile) -> str:
     """Whole contexts at once, and how long they are."""
-    if profile.refused:
-        return "refused"
     memory = memory_of(profile)
     if memory is None or memory.concurrency is None:
         return "-"

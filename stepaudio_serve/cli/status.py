@@ -101,5 +101,8 @@ def _readings(status: Status) -> Iterator[str]:
         heat = "" if gpu.temperature_c is None else f"{gpu.temperature_c} °C"
         power = "" if gpu.power_w is None else f"{gpu.power_w:.0f} W"
         yield f"GPU {gpu.index} {', '.join(filter(None, (gpu.name, taken, heat, power)))}"
+    plugin = status.plugin
+    if plugin is not None and plugin.loaded is not None:
+        yield f"Step-Audio plugin {plugin.version}" if plugin.loaded else "Step-Audio plugin: not shown by its log"
     if status.requests is not None:
         yield f"requests: {status.requests.running} running, {status.requests.waiting} waiting"

@@ -141,6 +141,7 @@ def _hand_off(launched: Launched, settings: Settings, *, stream: TextIO) -> None
             f"the engine answers, but did not hear what was said: {canary.why}\n  It answered {answer!r}",
             level="warning",
         )
+    tell_plugin(launched)
     state = "is ready"
     took = f" after {duration(launched.ready)}" if launched.ready is not None else ""
     if launched.already:
@@ -162,6 +163,14 @@ def _hand_off(launched: Launched, settings: Settings, *, stream: TextIO) -> None
         f" -d {shlex.quote(body)}\n"
         f"  end       stepaudio-serve down{' ' + it.name if name else ''}\n"
     )
+
+
+def tell_plugin(launched: Launched) -> None:
+    """A warning where the engine was given our plugin and does not show it; the spoken question has its own word."""
+    plugin = launched.status.plugin
+    if plugin is not None and plugin.doubt:
+        name = launched.status.deployment.name
+        notice(f"{plugin.doubt}\n  fix  stepaudio-serve logs {name} | grep -i plugin", level="warning")
 
 
 def _key_in_a_shell(deployment: Deployment, settings: Settings) -> str:

@@ -6,6 +6,7 @@ import click
 
 from .output import data, document
 from .selection import json_flag, name_argument, selected_name
+from .up import tell_plugin
 
 
 @click.command("wait")
@@ -26,4 +27,5 @@ def command(name_given: str | None, name_flag: str | None, timeout: float | None
     if as_json:
         document(launched.to_json())
     else:
+        tell_plugin(launched)
         data(f"{deployment.name} is ready at {deployment.endpoint}")

@@ -31,6 +31,7 @@ class Entry:
     like: re.Pattern[str] | None = None
     near: tuple[str, ...] = ()
     tells: Tells = "cause"
+    ahead: bool = False
 
 
 @cache

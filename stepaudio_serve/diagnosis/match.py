@@ -117,7 +117,8 @@ def _recognise(log: Log, place: Place, entry: Entry) -> Mapping[str, str] | None
 
 def _rank(hit: _Hit, run: int) -> tuple[int, bool, int, int]:
     entry, begin = hit.entry, hit.place.begin
-    return _SEVERITIES.index(entry.severity), begin < run, _TELLING.index(entry.tells), -begin
+    earlier = begin < run and not entry.ahead
+    return _SEVERITIES.index(entry.severity), earlier, _TELLING.index(entry.tells), -begin
 
 
 def _tell(hit: _Hit) -> Diagnosis:

@@ -8,16 +8,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ..settings.engine_images import chosen_image
 from .checkpoint import Checkpoint, find_checkpoint
 from .gpu import Gpus, driver_hangs
 from .host import Folders, HostFacts, architecture, folders, look_at_host
 from .looking import Look
 from .nvml import look_at_gpus
+from .plugin import plugin_sources
+from .sources import sources
 from .trusted_code import trusted_code
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from importlib.abc import Traversable
+    from collections.abc import Mapping
 
     from docker import DockerClient
 
@@ -36,6 +38,8 @@ class Facts:
     `image` is the plan's image where it is present, and `image_looked_for` says whether that was looked at.
     `trusted_code` maps file names to the SHA-256 recorded for this checkpoint's code; None where none is recorded.
     `elsewhere` names the machine that GPUs, engine and host are of, where it is not this one.
+    `plugin_files` is the Step-Audio plugin, path to text; `named_plugins` what VLLM_PLUGINS says in this process, None
+    where it is not set.
     """
 
     checkpoint: Checkpoint
@@ -53,6 +57,8 @@ class Facts:
     image_looked_for: bool = False
     trusted_code: Mapping[str, str] | None = None
     elsewhere: str = ""
+    plugin_files: Mapping[str, str] = field(default_factory=dict)
+    named_plugins: str | None = None
 
 
 def gather(settings: Settings, *, client: DockerClient | None = None, seconds: float = SECONDS) -> Facts:
@@ -103,6 +109,8 @@ def gather(settings: Settings, *, client: DockerClient | None = None, seconds: f
         image=seen.image,
         image_looked_for=seen.image_looked_for,
         trusted_code=trusted_code(places.state, checkpoint),
+        plugin_files=plugin_sources() if chosen_image(settings).plugin else {},
+        named_plugins=os.environ.get("VLLM_PLUGINS"),
     )
 
 
@@ -119,12 +127,9 @@ class _Containers:
 def _ask(settings: Settings, client: DockerClient | None) -> _Containers:
     if client is None:
         return _Containers()
-    from ..settings.engine_images import engine_image
     from .engine import look_at_engine, look_at_image
 
-    reference = (
-        settings.image or engine_image(settings.engine_image if settings.engine == "vllm" else "rehearsal").image
-    )
+    reference = settings.image or chosen_image(settings).image
     return _Containers(look_at_engine(client), None, look_at_image(client, reference), image_looked_for=True)
 
 
@@ -151,17 +156,9 @@ _CLIENTS_ALONE = frozenset({"audio/media.py", "audio/mixdown.py"})
 def guard_sources() -> dict[str, str]:
     """The package that is put into the engine: the guard, the audio modules it uses, and a door to them."""
     package = files("stepaudio_serve")
-    parts = {name: text for part in ("guard", "audio") for name, text in _sources(package.joinpath(part), part)}
+    parts = {name: text for part in ("guard", "audio") for name, text in sources(package.joinpath(part), part)}
     used = {name: text for name, text in parts.items() if name not in _CLIENTS_ALONE}
     return {"__init__.py": "from .guard import Guard as Guard\n", **used}
-
-
-def _sources(folder: Traversable, place: str) -> Iterator[tuple[str, str]]:
-    for item in sorted(folder.iterdir(), key=lambda item: item.name):
-        if item.is_dir():
-            yield from _sources(item, f"{place}/{item.name}")
-        elif item.name.endswith((".py", ".json", ".html")):
-            yield f"{place}/{item.name}", item.read_text("utf-8")
 
 
 def key_file_problem(path: Path) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ..checks.deployment import NameUse
 from ..checks.launch import Here, check_launch
-from ..errors import RuntimeUnavailableError
+from ..errors import NoSuchDeploymentError, RuntimeUnavailableError
 from ..facts.engine import EngineProblem
 from ..facts.engine_problem import gave_no_answer
 from ..facts.gather import Facts, gather
@@ -16,7 +16,9 @@ from ..facts.recorded import on_another_machine
 from ..plan.build import make_plan
 from ..runtime.choose import docker_runtime, process_runtime, twin
 from ..runtime.deployment import ForeignError
+from .plugin import expects_plugin, plugin_in
 from .prepare import look_here, pasteable
+from .readings import start_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,4 +97,16 @@ def _here(settings: Settings, runtime: Runtime | None) -> Here:
         name = NameUse("ended", existing.plan_hash)
     elif name.state == "free" and existing is None and runtime is not None and twin(settings.name, settings.runtime):
         name = NameUse("twin")
-    return replace(seen, name=name if name.state != "free" else seen.name)
+    loaded = _plugin_loaded(runtime, existing)
+    return replace(seen, name=name if name.state != "free" else seen.name, plugin_loaded=loaded)
+
+
+def _plugin_loaded(runtime: Runtime | None, existing: Deployment | None) -> bool | None:
+    """What the log of the running deployment says of our plugin; None where it has none, or its log does not tell."""
+    if runtime is None or existing is None or existing.state != "running" or not expects_plugin(existing):
+        return None
+    try:
+        plugin = plugin_in(existing, start_facts(runtime, existing))
+    except NoSuchDeploymentError:  # taken down since it was found
+        return None
+    return plugin.loaded if plugin else None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..diagnosis import diagnose, redact
 from ..errors import EngineFailedError, StepAudioError, TimedOutError
 from .pasteable import named, up_command
+from .plugin import with_plugin_told
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +52,7 @@ def failure(deployment: Deployment, outcome: Outcome, settings: Settings, *, own
 def failed_start(ended: Deployment, lines: Sequence[str], what: str) -> EngineFailedError:
     """An ended engine's error, with its diagnoses and the end of its log."""
     diagnoses = diagnose(list(lines), exit_code=ended.exit_code, oom_killed=ended.oom_killed)
-    found = [named(diagnosis, ended) for diagnosis in diagnoses]
+    found = [named(diagnosis, ended) for diagnosis in with_plugin_told(diagnoses, ended, lines)]
     first = found[0] if found else None
     return EngineFailedError(
         f"{what} (exit code {ended.exit_code})",

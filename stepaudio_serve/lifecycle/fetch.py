@@ -17,7 +17,7 @@ from ..pull.checkpoint import CheckpointFetch, check_room, check_whole, fetch_ch
 from ..pull.image import ImageFetch, look_at_source, pull_image
 from ..pull.problems import HubUnreachableError
 from ..runtime.choose import docker_runtime
-from ..settings.engine_images import engine_image
+from ..settings.engine_images import chosen_image
 from .prepare import refuse
 
 if TYPE_CHECKING:
@@ -257,7 +257,7 @@ def image_of(settings: Settings) -> str | None:
         return None
     if settings.engine == "rehearsal":
         return settings.image
-    return settings.image or engine_image(settings.engine_image).image
+    return settings.image or chosen_image(settings).image
 
 
 def bring_image(client: DockerClient, reference: str, architecture: str, observer: Observer) -> PulledImage:

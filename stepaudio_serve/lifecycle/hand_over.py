@@ -11,7 +11,7 @@ from ..runtime.deployment import gone
 from ..startup.probes import health
 from .api_key import key_of
 from .failure import failed_start
-from .status import Status, log_lines, status_of
+from .status import Status, log_lines, status_of, with_plugin
 
 if TYPE_CHECKING:
     from ..runtime.deployment import Deployment, Runtime
@@ -114,7 +114,7 @@ def hand_over(
     _judge(heard, settings, deployment.name)
     if undone := runtime.hand_over(now):
         observer.notice(undone)
-    status = status_of(runtime, runtime.find(deployment.name) or now)
+    status = with_plugin(runtime, status_of(runtime, runtime.find(deployment.name) or now), settings)
     done = time.monotonic()
     return Launched(status, False, moments.healthy - moments.began, done - moments.began, reaction, heard, answered_at)
 

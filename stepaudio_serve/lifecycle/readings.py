@@ -72,10 +72,16 @@ def memory_of(runtime: Runtime, deployment: Deployment) -> Memory | None:
     """Predicted and measured KV cache of a vLLM that was started; its log is read as far as that line only."""
     if deployment.engine != "vllm" or deployment.state == "created":
         return None
-    return Memory(deployment.memory, _measured(runtime, deployment))
+    return memory_in(deployment, start_facts(runtime, deployment))
 
 
-def _measured(runtime: Runtime, deployment: Deployment) -> Measured | None:
+def memory_in(deployment: Deployment, facts: Mapping[str, Fact]) -> Memory:
+    """Predicted KV cache beside what the facts of the start say of it."""
+    return Memory(deployment.memory, _cache(facts))
+
+
+def start_facts(runtime: Runtime, deployment: Deployment) -> Mapping[str, Fact]:
+    """What the engine reported when it started: its log is read as far as the KV cache's size only."""
     from ..startup.phases import INITIAL, Phase, advance
     from ..startup.watch import lines_of
 
@@ -86,7 +92,7 @@ def _measured(runtime: Runtime, deployment: Deployment) -> Measured | None:
             progress = advance(progress, line)
             if "concurrency" in progress.facts or progress.phase in {Phase.CAPTURING, Phase.SERVING, Phase.READY}:
                 break
-    return _cache(progress.facts)
+    return progress.facts
 
 
 def _cache(facts: Mapping[str, Fact]) -> Measured | None:

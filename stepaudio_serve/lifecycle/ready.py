@@ -11,7 +11,7 @@ from ..runtime.deployment import gone
 from ..startup.watch import watch
 from .failure import failed_start, failure
 from .hand_over import Launched, Moments, canary_for, hand_over
-from .status import ASKED_TO_END, log_lines, status_of
+from .status import ASKED_TO_END, log_lines, status_of, with_plugin
 
 if TYPE_CHECKING:
     from ..runtime.deployment import Deployment, Runtime
@@ -62,7 +62,7 @@ def join(runtime: Runtime, deployment: Deployment, settings: Settings, observer:
         raise failed_start(deployment, log_lines(runtime, deployment), "the engine has ended")
     status = status_of(runtime, deployment)
     if status.health == "healthy" and deployment.handed_over:
-        return Launched(status, already=True)
+        return Launched(with_plugin(runtime, status, settings), already=True)
     marked = deployment.handed_over or deployment.plan["container"]["restart"] == "no"
     if marked and status.health == "unhealthy":
         raise UnhealthyError(

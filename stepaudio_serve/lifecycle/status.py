@@ -8,13 +8,17 @@ from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..startup.probes import health
-from .readings import START_LINES, Memory, Requests, gpus_of, memory_of, requests_of
+from ..errors import RefusedError
+from ..startup.probes import health, served_models
+from .api_key import key_of
+from .plugin import Plugin, expects_plugin, plugin_in, with_plugin_told
+from .readings import START_LINES, Memory, Requests, gpus_of, memory_in, requests_of, start_facts
 
 if TYPE_CHECKING:
     from ..diagnosis import Diagnosis
     from ..facts.gpu import Gpu
     from ..runtime.deployment import Deployment, Runtime
+    from ..settings.options import Settings
     from ..startup.phases import Progress
 
 TAIL_LINES = 2000
@@ -28,6 +32,7 @@ class Status:
     """One deployment as `status` shows it; `detail` words the phase, `uptime` in seconds.
 
     `memory` and `requests` are None where they were not asked for, or are not known; `gpus` are those it may use.
+    `plugin` is None where it was not looked at, or the engine has none of ours.
     """
 
     deployment: Deployment
@@ -39,6 +44,7 @@ class Status:
     memory: Memory | None = None
     requests: Requests | None = None
     gpus: tuple[Gpu, ...] = ()
+    plugin: Plugin | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The deployment's object in JSON output."""
@@ -61,20 +67,37 @@ class Status:
             "memory": None if self.memory is None else self.memory.to_json(),
             "requests": None if self.requests is None else asdict(self.requests),
             "gpus": [_gpu(gpu) for gpu in self.gpus],
+            "plugin": None if self.plugin is None else self.plugin.to_json(),
         }
 
 
 def closely(runtime: Runtime, status: Status) -> Status:
-    """The same with what a running engine takes and has to do: memory, GPUs, requests."""
+    """The same with what a running engine takes and has to do, and whether our plugin is in it."""
     deployment = status.deployment
     if deployment.state != "running" or deployment.engine != "vllm":
         return status
+    facts = start_facts(runtime, deployment)
     return replace(
         status,
-        memory=memory_of(runtime, deployment),
+        memory=memory_in(deployment, facts),
+        plugin=plugin_in(deployment, facts),
         requests=requests_of(deployment.endpoint) if status.health == "healthy" else None,
         gpus=gpus_of(deployment),
     )
+
+
+def with_plugin(runtime: Runtime, status: Status, settings: Settings) -> Status:
+    """The same with what the log and `/v1/models` say of our plugin, where the deployment was given it."""
+    deployment = status.deployment
+    if not expects_plugin(deployment):
+        return status
+    plugin = plugin_in(deployment, start_facts(runtime, deployment))
+    try:
+        names = served_models(deployment.endpoint, api_key=key_of(settings, deployment))
+    except RefusedError:  # nobody needed the key so far: it is no reason to refuse what runs
+        names = None
+    listed = None if names is None else deployment.model in names
+    return replace(status, plugin=plugin and replace(plugin, listed=listed))
 
 
 def _gpu(gpu: Gpu) -> dict[str, Any]:
@@ -132,7 +155,8 @@ def _diagnosis(runtime: Runtime, deployment: Deployment) -> Diagnosis | None:
 
     lines = log_lines(runtime, deployment)
     found = diagnose(lines, exit_code=deployment.exit_code, oom_killed=deployment.oom_killed)
-    return named(found[0], deployment) if found else None
+    told = with_plugin_told(found, deployment, lines) if deployment.state == "exited" else found
+    return named(told[0], deployment) if told else None
 
 
 def _was_ready(runtime: Runtime, deployment: Deployment) -> bool:

@@ -7,7 +7,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..settings.engine_images import engine_image
+from ..settings.engine_images import chosen_image
 from ..settings.options import CHAT_TEMPLATES
 from .command import GENERATION_CONFIG_FOLDER, GUARD_PACKAGE, TEMPLATE_FILE, Paths, serve_arguments
 from .generation_config import generation_config
@@ -16,6 +16,7 @@ from .model_card import model_card_plan
 from .nearest import nearest_that_fits
 from .notes import notes_for
 from .plan import Container, GpuRequest, HealthCheck, Mount, Plan, Port, bracketed
+from .plugin import brings_plugin, plugin_environment
 from .sizing import choose_sizes
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def make_plan(settings: Settings, facts: Facts) -> Plan:
         card = model_card_plan(settings, facts, max_model_len=sizes.max_model_len, memory=memory)
         return card.labelled(_portable(settings, facts))
     in_container = settings.runtime == "docker"
-    known = engine_image(settings.engine_image if settings.engine == "vllm" else "rehearsal")
+    known = chosen_image(settings)
     files = _files(settings, facts)
     state = facts.folders.state / FILES_FOLDERS[settings.runtime] / settings.name
     files_source = str(state / _digest(files))
@@ -81,7 +82,7 @@ def make_plan(settings: Settings, facts: Facts) -> Plan:
         files=files,
         key_file=key_file,
         memory=memory,
-        notes=notes_for(settings, facts, gpus=gpus, sizes=sizes),
+        notes=notes_for(settings, facts, gpus=gpus, sizes=sizes, command=command),
     )
     return plan.labelled(_portable(settings, facts))
 
@@ -109,6 +110,8 @@ def _files(settings: Settings, facts: Facts) -> dict[str, str]:
     }
     if settings.guard:
         files |= {f"{GUARD_PACKAGE}/{name}": text for name, text in facts.guard_files.items()}
+    if brings_plugin(settings):
+        files |= facts.plugin_files
     return files
 
 
@@ -153,9 +156,10 @@ def _mounts(settings: Settings, facts: Facts, files_source: str, key_file: str |
 
 
 def _environment(settings: Settings, facts: Facts, files: str, key_file: str | None) -> dict[str, str]:
-    """Variables of the engine: where the guard is, where compile caches go, and no reaching out to the network."""
+    """Variables of the engine: where guard and plugin are, where compile caches go, and no reaching out."""
     keys_inside = KEY_TARGET if key_file is not None and settings.runtime == "docker" else key_file
     variables = guard_environment(settings, files=files, key_file=keys_inside, chat_template=facts.chat_template)
+    variables |= plugin_environment(settings, facts, files=files)
     if settings.engine == "rehearsal":
         return {**variables, **facts.rehearsal_environment}
     variables |= {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}

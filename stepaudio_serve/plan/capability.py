@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..settings.engine_images import engine_image
+from ..settings.engine_images import chosen_image
 from ..settings.quantizations import support
 from .versions import older
 
@@ -20,4 +20,4 @@ def can_compute(settings: Settings, checkpoint: Checkpoint, device: Device) -> b
     if rule is not None and older(device.compute_capability, rule.oldest_capability):
         return False
     known_image = settings.image is None and settings.runtime == "docker"
-    return not (known_image and device.compute_capability in engine_image(settings.engine_image).lacks)
+    return not (known_image and device.compute_capability in chosen_image(settings).lacks)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..settings.engine_images import engine_image
+from ..settings.engine_images import chosen_image
 from .plan import Container, GpuRequest, Mount, Note, Plan, Port
 
 if TYPE_CHECKING:
@@ -18,13 +18,14 @@ CARD_PORT = 9999
 TARGET = "/Step-Audio-R1"
 FIXED: Mapping[str, tuple[object, ...]] = {
     "engine": ("vllm",),
+    "engine_image": ("stepfun",),
     "runtime": ("docker",),
     "host": ("0.0.0.0",),  # noqa: S104 - the card publishes so
     "guard": (False,),
     "api_key": (None,),
     "api_key_file": (None,),
     "log_requests": (True,),
-    "trust_remote_code": ("on",),
+    "trust_remote_code": ("auto", "on"),
     "restart": ("no",),
     "cache": ("stepaudio-serve-cache",),
     "max_num_batched_tokens": ("auto",),
@@ -45,7 +46,7 @@ def model_card_plan(settings: Settings, facts: Facts, *, max_model_len: int, mem
         name=settings.name,
         engine="vllm",
         runtime="docker",
-        image=settings.image or engine_image(settings.engine_image).image,
+        image=settings.image or chosen_image(settings).image,
         entrypoint=(),
         command=(
             *("vllm", "serve", f"{TARGET}/{facts.checkpoint.inside}".rstrip("/")),

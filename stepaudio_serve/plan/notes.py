@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..facts.checkpoint import R1_STOP_IDS
+from .image_notes import image_notes
 from .memory.engine_args import read_engine_args
 from .plan import GpuRequest, Note
+from .plugin import brings_plugin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,9 +18,12 @@ if TYPE_CHECKING:
     from .sizing import Sizes
 
 
-def notes_for(settings: Settings, facts: Facts, *, gpus: GpuRequest, sizes: Sizes) -> tuple[Note, ...]:
-    """Every note that holds for these settings and facts."""
+def notes_for(
+    settings: Settings, facts: Facts, *, gpus: GpuRequest, sizes: Sizes, command: tuple[str, ...]
+) -> tuple[Note, ...]:
+    """Every note that holds for these settings and facts, and the engine's arguments made of them."""
     return (
+        *image_notes(settings, facts, command),
         *_differences(settings),
         *sizes.notes,
         *_engine_args(settings),
@@ -45,7 +50,9 @@ def _differences(settings: Settings) -> Iterator[Note]:
             "guard",
             "the guard runs inside the server: audio is checked and cut, limits hold, only a client's routes are open, "
             "the key is asked for on all but /health, /ping and the empty page",
-            "one clip of 30 s ends the engine as released, and its own --api-key leaves /invocations open",
+            "the engine refuses sounds beyond 30 s, and its own --api-key leaves /invocations open"
+            if brings_plugin(settings)
+            else "one clip of 30 s ends the engine as released, and its own --api-key leaves /invocations open",
         )
     else:
         yield Note(
@@ -110,8 +117,13 @@ def _assumptions(settings: Settings, facts: Facts, gpus: GpuRequest) -> Iterator
         ids = ", ".join(str(number) for number in R1_STOP_IDS.values())
         yield Note("assumed-stop-ids", f"end tokens {ids} are assumed", "no checkpoint was there to look them up in")
     if not settings.guard:
-        yield Note(
-            "clip-length",
-            "clips over 29.98 seconds, and empty ones, end the released engine",
-            "it has a check for that and never calls it; `stepaudio-serve ask` cuts audio, other clients must",
-        )
+        yield _clips_without_guard(settings)
+
+
+def _clips_without_guard(settings: Settings) -> Note:
+    others = "`stepaudio-serve ask` cuts audio, other clients must"
+    if brings_plugin(settings):
+        what = "clips over 29.98 seconds, and empty ones, are refused with HTTP 400"
+        return Note("clip-length", what, f"the plugin checks them; {others}")
+    what = "clips over 29.98 seconds, and empty ones, end the released engine"
+    return Note("clip-length", what, f"it has a check for that and never calls it; {others}")

@@ -140,21 +140,26 @@ class Settings(BaseModel):
     chat_template: Annotated[Text, Flag("Model", "NAME|FILE")] = Field(
         default="step-audio-r1", min_length=1, description="Chat template: step-audio-r1, official, or a Jinja file."
     )
-    trust_remote_code: Annotated[Literal["on", "off", "pinned"], BeforeValidator(_yaml_word), Flag("Model")] = Field(
-        default="on", description="Let the engine run the code files in the checkpoint folder."
+    trust_remote_code: Annotated[Literal["auto", "on", "off", "pinned"], BeforeValidator(_yaml_word), Flag("Model")] = (
+        Field(
+            default="auto",
+            description="Let the engine run the code files in the checkpoint folder; auto: where the image needs them.",
+        )
     )
 
     engine: Annotated[Literal["vllm", "rehearsal"], Flag("Engine")] = Field(
         default="vllm", description="What serves: vLLM, or the rehearsal engine (no model, no GPU)."
     )
     engine_image: Annotated[Literal["stepfun", "upstream"], Flag("Engine")] = Field(
-        default="stepfun", description="Known image; only stepfun's serves Step-Audio-R1 today, upstream is refused."
+        default="stepfun",
+        description="Image and its flags; stepfun: the model card's, frozen in 2025, for amd64; upstream: a current "
+        "vLLM with our plugin, for amd64 and arm64, tried on CPUs only.",
     )
     image: Annotated[str | None, Flag("Engine", "REF")] = Field(
         default=None,
         pattern=r"^[^\s-]\S*$",
         examples=["stepfun2025/vllm:step-audio-2-v20250909"],
-        description="Exact image reference; overrides --engine-image.",
+        description="Exact image reference; flags and plugin remain those of --engine-image.",
     )
     runtime: Annotated[Literal["docker", "process"], Flag("Engine")] = Field(
         default="docker", description="Where the engine runs: a container, or a child process."

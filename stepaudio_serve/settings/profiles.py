@@ -41,8 +41,7 @@ class Profile:
     """A named set of settings. `text` is the file as written, with its comments.
 
     `machine` holds the facts of the machine it is for, as a facts file does; empty where it is for no machine.
-    `card` is how the names of that machine's GPUs begin. `refused` says why a start there is refused today, or is
-    empty.
+    `card` is how the names of that machine's GPUs begin. `caveat` says what nobody has tried there, or is empty.
     """
 
     name: str
@@ -51,7 +50,7 @@ class Profile:
     text: str
     machine: Mapping[str, Any] = field(default_factory=dict)
     card: str = ""
-    refused: str = ""
+    caveat: str = ""
 
     @property
     def memory_mib(self) -> int:
@@ -93,7 +92,7 @@ def load_profile(name: str) -> Profile:
         text=text,
         machine=data.get("machine", {}),
         card=data.get("card", ""),
-        refused=data.get("refused", ""),
+        caveat=data.get("caveat", ""),
     )
 
 

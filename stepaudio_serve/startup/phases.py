@@ -41,9 +41,10 @@ class Progress:
     """How far a start has come.
 
     `detail` is the phase in words; `percent` (0 to 100) is known while weights load and graphs are captured. `facts`
-    holds what the engine has reported so far, each only if it has: version, architecture, max_model_len, kv_tokens,
-    kv_gib, concurrency (at max_model_len), weights_gib, weights_seconds, compile_seconds, graphs, captured,
-    graphs_gib, capture_seconds, init_seconds, and fatal (the id of the first known fatal failure).
+    holds what the engine has reported so far, each only if it has: version, plugin (the Step-Audio plugin's version,
+    once it is registered), architecture, max_model_len, kv_tokens, kv_gib, concurrency (at max_model_len), weights_gib,
+    weights_seconds, compile_seconds, graphs, captured, graphs_gib, capture_seconds, init_seconds, and fatal (the id of
+    the first known fatal failure).
     """
 
     phase: Phase
@@ -67,7 +68,8 @@ def advance(progress: Progress, line: str) -> Progress:
         for rule in _rules():
             if text.startswith(rule.starts) and (facts := rule.read(text)) is not None:
                 after = rule.apply(after, facts)
-    elif "fatal" not in progress.facts and (level in {"ERROR", "CRITICAL"} or (not level and "Error" in text)):
+    may_be_fatal = level in {"ERROR", "CRITICAL"} or (not level and "Error" in text)
+    if after is progress and may_be_fatal and "fatal" not in progress.facts:
         failure = fatal_in(line)
         after = replace(progress, facts={**progress.facts, "fatal": failure}) if failure else progress
     return progress if after == progress else after
@@ -83,6 +85,7 @@ class _Rule:
     phase: Phase | None
     detail: str
     new_run: bool
+    ahead: bool
 
     def read(self, text: str) -> dict[str, Fact] | None:
         """Return the facts in `text`, or None if the line is another one."""
@@ -96,7 +99,8 @@ class _Rule:
         """Return `progress` after this row's line, which stated `facts`."""
         detail = self.detail.format_map(facts)
         percent = facts.pop("percent", None)
-        known = facts if self.new_run else {**progress.facts, **facts}
+        before = {name: fact for name, fact in progress.facts.items() if not self.new_run or name in _ahead()}
+        known = {**before, **facts}
         if self.phase is None or (not self.new_run and _ORDER[self.phase] < _ORDER[progress.phase]):
             return replace(progress, facts=known)
         return Progress(self.phase, detail, percent if isinstance(percent, int) else None, known)
@@ -127,6 +131,7 @@ def _rules() -> tuple[_Rule, ...]:
             phase=Phase(row["phase"]) if "phase" in row else None,
             detail=row.get("detail", ""),
             new_run=row.get("new_run", False),
+            ahead=row.get("ahead", False),
         )
         for row in yaml.load(text, Loader=loader)  # noqa: S506 - both are safe loaders
     )
@@ -135,3 +140,12 @@ def _rules() -> tuple[_Rule, ...]:
 @cache
 def _beginnings() -> tuple[str, ...]:
     return tuple(text for rule in _rules() for text in rule.starts)
+
+
+@cache
+def _ahead() -> frozenset[str]:
+    """The facts that are kept when a run begins: they were stated ahead of its first line, or by an earlier run.
+
+    That does not matter: both runs are of one container, with the same files.
+    """
+    return frozenset(name for rule in _rules() if rule.ahead for name in rule.facts)

@@ -1,8 +1,9 @@
-"""Probes: is the endpoint there, and does it say that it is healthy?"""
+"""Probes: is the endpoint there, does it say that it is healthy, and which models does it list?"""
 
 from __future__ import annotations
 
 import http.client
+import json
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -24,5 +25,20 @@ def health(endpoint: str, *, timeout: float = 2.0) -> Health:
         return "unhealthy"
     except (OSError, http.client.HTTPException):
         return "unreachable"
+    finally:
+        connection.close()
+
+
+def served_models(endpoint: str, *, api_key: str | None = None, timeout: float = 2.0) -> tuple[str, ...] | None:
+    """The names that `/v1/models` lists, asked once with the key; None where it does not say. `timeout` in seconds."""
+    parts = urlsplit(endpoint)
+    connection = http.client.HTTPConnection(parts.hostname or "127.0.0.1", parts.port, timeout=timeout)
+    try:
+        connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {api_key}"} if api_key else {})
+        answer = connection.getresponse()
+        listed = json.loads(answer.read()) if answer.status == 200 else None
+        return None if listed is None else tuple(str(model["id"]) for model in listed["data"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return None
     finally:
         connection.close()

@@ -115,7 +115,13 @@ def test_a_model_that_the_default_image_does_not_serve_is_refused_with_it_and_wa
     assert blocker(other).id == "architecture"
     assert levels(other, image="mine:1") == {"architecture": "warning"}
     assert levels(other, runtime="process") == {"architecture": "warning"}
-    assert blocker(engine_image="upstream").id == "architecture"
+
+
+def test_upstream_serves_step_audio_by_the_plugin_and_of_other_models_nothing_is_known() -> None:
+    assert levels(engine_image="upstream") == {}
+    other = with_checkpoint(architectures=("Qwen2AudioForConditionalGeneration",))
+    assert levels(other, engine_image="upstream") == {"architecture": "warning"}
+    assert levels(other, engine_image="upstream", image="mine:1") == {"architecture": "warning"}
 
 
 # ---- tokens
@@ -133,6 +139,15 @@ def test_a_reasoning_parser_is_offered_where_the_tokenizer_can_drive_it() -> Non
     assert "--reasoning-parser deepseek_r1" in found_in(thinks)["reasoning-parser"].what
     assert "reasoning-parser" not in found_in()
     assert "reasoning-parser" not in found_in(thinks, engine_args=("--reasoning-parser", "deepseek_r1"))
+
+
+def test_with_the_plugin_its_own_parser_is_offered_where_no_guard_tells_the_thinking_apart() -> None:
+    thinks = with_checkpoint(special_ids=(*TOKENS, ("<think>", 6), ("</think>", 7)))
+    offered = found_in(thinks, engine_image="upstream", guard=False)["reasoning-parser"]
+    assert "--reasoning-parser step_audio" in offered.what
+    assert "reasoning-parser" not in found_in(thinks, engine_image="upstream")
+    given = ("--reasoning-parser", "step_audio")
+    assert "reasoning-parser" not in found_in(thinks, engine_image="upstream", guard=False, engine_args=given)
 
 
 @pytest.mark.parametrize("words", [("--reasoning-parser", "deepseek_r1"), ("--reasoning-parser=deepseek_r1",)])

@@ -58,6 +58,22 @@ def test_code_that_may_not_run_is_warned_of_when_there_is_some() -> None:
     assert levels(with_checkpoint(has_remote_code=False), trust_remote_code="off") == {}
 
 
+def test_with_the_plugin_no_code_of_the_checkpoint_runs_unless_it_is_asked_for() -> None:
+    machine = with_checkpoint(code=CODE)
+    for unasked in ("auto", "off"):
+        assert found_in(machine, engine_image="upstream", trust_remote_code=unasked)["trust-remote-code"].level == "ok"
+    asked = found_in(machine, engine_image="upstream", trust_remote_code="on")["trust-remote-code"]
+    assert (asked.level, "leave --trust-remote-code away" in asked.why) == ("note", True)
+    pinned = found_in(machine, engine_image="upstream", trust_remote_code="pinned")["trust-remote-code"]
+    assert "records" in pinned.what
+
+
+def test_code_of_another_model_that_does_not_run_is_said() -> None:
+    other = with_checkpoint(code=CODE, architectures=("OtherForCausalLM",))
+    note = found_in(other, engine_image="upstream")["trust-remote-code"]
+    assert (note.level, "--trust-remote-code on" in note.why) == ("note", True)
+
+
 def test_the_first_pinned_start_records_and_says_so(machine: Facts) -> None:
     assert found_in(machine, trust_remote_code="pinned")["trust-remote-code"].level == "note"
     heard = Heard()

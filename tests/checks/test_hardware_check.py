@@ -83,6 +83,22 @@ def test_among_several_gpus_those_that_can_are_offered() -> None:
     assert hardware(mixed, gpus="0")["quantization"].level == "ok"
 
 
+def test_where_another_known_image_can_work_it_is_the_fix() -> None:
+    for finding in ("capability", "platform"):
+        assert found_in(on("gb10"))[finding].fix == "--engine-image upstream"
+    wrong_pull = replace(on("gb10"), image=ImageFacts("sha256:1", "amd64", ()))
+    assert found_in(wrong_pull)["platform"].fix == "--engine-image upstream"
+
+
+@pytest.mark.parametrize("name", ["gb10", "rtx-5090", "h100"])
+def test_of_upstreams_kernels_nothing_is_known_and_nothing_stands_against_it(name: str) -> None:
+    found = hardware(on(name), engine_image="upstream")
+    assert found["capability"].level == "note"
+    assert "not known" in found["capability"].what
+    assert not [item for item in found.values() if item.level in {"warning", "blocker"}]
+    assert "capability" not in hardware(on(name), engine_image="upstream", image="mine:1")
+
+
 # ---- driver
 
 
@@ -127,6 +143,14 @@ def test_an_fp8_cache_is_refused_on_blackwell_cards_with_the_default_image(words
     assert "kv-cache-dtype" not in hardware(on("rtx-5090"), engine_args=("--kv-cache-dtype", "auto"))
 
 
+def test_an_fp8_cache_in_upstream_is_untried_on_blackwell_and_no_blocker() -> None:
+    words = ("--kv-cache-dtype", "fp8")
+    note = hardware(on("rtx-5090"), engine_args=words, engine_image="upstream")["kv-cache-dtype"]
+    assert note.level == "note"
+    assert "is open" in note.what
+    assert "kv-cache-dtype" not in hardware(on("h100"), engine_args=words, engine_image="upstream")
+
+
 def test_without_a_gpu_hardware_is_no_matter() -> None:
     assert hardware(on("t4"), gpus="none") == {}
     assert levels(on("t4"), engine="rehearsal") == {}
@@ -152,5 +176,10 @@ def test_every_known_kind_says_what_it_needs() -> None:
 def test_images_name_capabilities_as_the_driver_does() -> None:
     for name in ("stepfun", "upstream", "rehearsal"):
         known = engine_image(name)
-        for capability in (*known.lacks, *known.no_fp8_kv_cache, known.newest_capability or "1.0"):
+        for capability in (
+            *known.lacks,
+            *known.no_fp8_kv_cache,
+            *known.unknown_fp8_kv_cache,
+            known.newest_capability or "1.0",
+        ):
             assert capability.count(".") == 1

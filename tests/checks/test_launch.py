@@ -25,6 +25,9 @@ TROUBLE: tuple[tuple[Any, dict[str, Any]], ...] = (
     (replace(MACHINE, gpus=replace(cards([31.36]), lost=(1,))), {"gpus": "1"}),
     (machine("gb10", checkpoint=R1), {}),
     (machine("t4", checkpoint=R1), {}),
+    (MACHINE, {"image": "vllm/vllm-openai:v0.32.0"}),
+    (MACHINE, {"image": "vllm/vllm-openai:v0.21.0"}),
+    (MACHINE, {"image": "vllm/vllm-openai:v0.21.0", "engine_image": "upstream"}),
     (replace(MACHINE, engine=engine(is_remote=True)), {}),
     (replace(MACHINE, checkpoint=checkpoint(problem="has no config.json")), {}),
 )

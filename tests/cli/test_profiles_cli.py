@@ -26,7 +26,7 @@ def row_of(name: str, run_cli: Cli) -> str:
         ("h100", "10 x 16,384 tokens"),
         ("l40s-x4", "4 x 65,536 tokens"),
         ("model-card", "-"),
-        ("dgx-spark", "refused"),
+        ("dgx-spark", "14 x 16,384 tokens"),
     ],
 )
 def test_the_list_says_what_each_machine_is_and_holds(name: str, holds: str, run_cli: Cli) -> None:
@@ -41,19 +41,21 @@ def test_the_table_fits_80_columns(run_cli: Cli) -> None:
     assert all(len(row) <= 80 for row in (header, *rows))
 
 
-def test_below_the_table_stands_why_a_machine_is_refused(run_cli: Cli) -> None:
+def test_below_the_table_stands_where_nothing_has_been_run(run_cli: Cli) -> None:
     done = run_cli("profiles", "list")
     assert done.code == 0
-    assert f"dgx-spark: {load_profile('dgx-spark').refused}" in done.stdout.splitlines()[-1]
+    assert f"dgx-spark: {load_profile('dgx-spark').caveat}" in done.stdout.splitlines()[-1]
 
 
-def test_json_has_machine_refusal_and_what_it_holds(run_cli: Cli) -> None:
+def test_json_has_machine_caveat_and_what_it_holds(run_cli: Cli) -> None:
     listed = {item["name"]: item for item in run_cli("profiles", "list", "--json").json["profiles"]}
     card, spark = listed["rtx-5090"], listed["dgx-spark"]
     assert card["machine"]["gpus"][0]["name"] == "NVIDIA GeForce RTX 5090"
-    assert card["refused"] is None
+    assert (card["refused"], spark["refused"]) == (None, None)
+    assert card["caveat"] is None
     assert card["holds"] == {"fits": True, "kv_tokens": 23040, "max_model_len": 16384, "concurrency": 1.41}
-    assert "arm64" in spark["refused"]
+    assert "arm64" in spark["caveat"]
+    assert spark["holds"]["fits"] is True
     assert (listed["model-card"]["machine"], listed["model-card"]["holds"]) == (None, None)
 
 

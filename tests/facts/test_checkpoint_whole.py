@@ -44,7 +44,7 @@ def test_a_checkpoint_that_vllm_serves_has_no_fault(name: str) -> None:
         pytest.skip("no such checkpoint here: make testbed")
     found = look(folder)
     assert found.faults == ()
-    assert found.audio == AudioShape(mel_bins=80, positions=1500, state=64, heads=2, layers=2)
+    assert found.audio == AudioShape(128, 1500, state=64, heads=2, layers=2, adaptor_kernel=3, adaptor_stride=2)
     assert found.weights is not None
     assert found.weights.by_dtype == {"BF16": found.weights_bytes}
 

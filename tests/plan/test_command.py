@@ -78,3 +78,34 @@ def test_the_guard_comes_after_middleware_of_the_users_own_so_that_it_is_outermo
 
 def test_engine_arguments_come_last_where_there_is_no_guard() -> None:
     assert arguments(engine_args=("--seed", "1"), guard=False)[-2:] == ("--seed", "1")
+
+
+# ---- a current vLLM
+
+
+def test_upstream_has_flags_of_its_own_and_needs_no_code_of_the_checkpoint() -> None:
+    ours = arguments()
+    upstream = arguments(engine_image="upstream")
+    assert set(upstream) - set(ours) == {"--shutdown-timeout", "55"}
+    assert set(ours) - set(upstream) == {"--trust-remote-code"}
+
+
+@pytest.mark.parametrize(("grace", "drain"), [(600, 595), (60, 55), (10, 5), (9, 4), (3, 1), (2, 1)])
+def test_answers_in_flight_have_most_of_the_grace(grace: int, drain: int) -> None:
+    assert value(arguments(engine_image="upstream", stop_grace=grace), "--shutdown-timeout") == str(drain)
+    assert drain < grace
+
+
+@pytest.mark.parametrize("grace", [0, 1])
+def test_without_a_grace_nothing_is_waited_for(grace: int) -> None:
+    assert "--shutdown-timeout" not in arguments(engine_image="upstream", stop_grace=grace)
+
+
+@pytest.mark.parametrize("given", [("--shutdown-timeout", "7"), ("--shutdown_timeout=7",)])
+def test_a_time_of_the_users_own_stands_alone(given: tuple[str, ...]) -> None:
+    words = arguments(engine_image="upstream", engine_args=given)
+    assert sum(word.replace("_", "-").startswith("--shutdown-timeout") for word in words) == 1
+
+
+def test_the_rehearsal_keeps_the_flags_of_the_default_image() -> None:
+    assert arguments(engine="rehearsal", engine_image="upstream") == arguments()

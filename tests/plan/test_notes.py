@@ -22,7 +22,7 @@ def notes(settings: dict[str, Any], found: Facts = R1) -> set[str]:
 
 def test_the_defaults_say_how_they_differ_from_the_card() -> None:
     assert notes({}) == {
-        "loopback", "chat-template", "generation-config", "guard", "log-requests", "container",
+        "engine-image", "loopback", "chat-template", "generation-config", "guard", "log-requests", "container",
     }  # fmt: skip
 
 

@@ -46,16 +46,26 @@ def test_the_measured_deployment_is_met(run_cli: Cli) -> None:
     assert (memory["tensor_parallel_size"], memory["max_model_len"]) == (4, 65536)
 
 
-def test_a_machine_where_it_is_refused_is_exit_3_with_the_reason(run_cli: Cli) -> None:
+def test_a_dgx_spark_is_planned_for_with_the_upstream_image_and_what_nobody_has_tried_is_said(run_cli: Cli) -> None:
     done = run_cli("plan", "--for", "dgx-spark")
-    assert done.code == 3
-    assert "dgx-spark: the released image exists for amd64 only" in done.stderr
-
-
-def test_an_image_of_ones_own_lifts_what_the_released_one_was_refused_for(run_cli: Cli) -> None:
-    done = run_cli("plan", "--for", "dgx-spark", "--image", "me/own:1")
     assert done.code == 0
-    assert "the released image" not in done.stderr
+    assert "--entrypoint vllm vllm/vllm-openai:v0.32.0" in done.stdout
+    assert "= KV cache" in done.stdout
+    assert "dgx-spark: nothing has been run on one yet" in done.stderr
+    levels = {found["level"] for found in run_cli("plan", "--for", "dgx-spark", "--json").json["findings"]}
+    assert levels <= {"ok", "note"}
+
+
+def test_a_machine_where_the_chosen_image_cannot_work_is_exit_3_with_the_one_that_can(run_cli: Cli) -> None:
+    done = run_cli("plan", "--for", "dgx-spark", "--engine-image", "stepfun")
+    assert done.code == 3
+    assert "does not exist for linux/arm64" in done.stderr
+    assert "--engine-image upstream" in done.stderr
+
+
+def test_an_image_of_ones_own_lifts_what_the_known_one_was_refused_for(run_cli: Cli) -> None:
+    done = run_cli("plan", "--for", "dgx-spark", "--engine-image", "stepfun", "--image", "me/own:1")
+    assert done.code == 0
 
 
 def test_what_does_not_fit_is_exit_3_with_needed_usable_and_a_fix(run_cli: Cli) -> None:

@@ -54,3 +54,19 @@ def test_what_is_not_known_about_memory_is_explained(run_cli: Cli) -> None:
     assert "someone/Step-Audio-R1-own is not on this disk" in done.json["memory"]["unknown"]
     shown = run_cli("plan", "--model", "someone/Step-Audio-R1-own", env=NO_DOCKER).stdout
     assert "Step-Audio-R1-own is not on this disk" in shown.split("Memory")[1]
+
+
+@pytest.mark.parametrize("form", ["run", "compose"])
+def test_upstream_is_rendered_with_its_plugin_beside_the_guard(form: str, run_cli: Cli) -> None:
+    done = run_cli("render", form, "--engine-image", "upstream", "-o", "out", env=NO_DOCKER)
+    assert done.code == 0
+    engine = run_cli.folder / "out" / "engine"
+    assert (engine / "stepaudio_vllm" / "register.py").is_file()
+    assert (engine / "stepaudio_guard" / "__init__.py").is_file()
+    (metadata,) = engine.glob("stepaudio_vllm-*.dist-info")
+    assert "step_audio_2 = stepaudio_vllm:register" in (metadata / "entry_points.txt").read_text()
+    written = "\n".join(path.read_text() for path in (run_cli.folder / "out").glob("*") if path.is_file())
+    assert "vllm/vllm-openai:v0.32.0" in written
+    assert "--shutdown-timeout" in written
+    assert "--trust-remote-code" not in written
+    assert '"engine_image": "upstream"' in written  # the label that `restart` goes by

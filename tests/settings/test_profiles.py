@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAMES = profile_names()
 WITH_MACHINE = [name for name in NAMES if load_profile(name).machine]
-KEYS = {"summary", "settings", "machine", "card", "refused"}
+KEYS = {"summary", "settings", "machine", "card", "caveat"}
 
 
 def gpus(name: str) -> tuple[Gpu, ...]:
@@ -69,9 +69,15 @@ def test_a_profile_tells_the_memory_of_all_its_gpus() -> None:
     assert load_profile("model-card").memory_mib == 0
 
 
-def test_only_the_dgx_spark_is_refused() -> None:
-    assert [name for name in NAMES if load_profile(name).refused] == ["dgx-spark"]
-    assert "amd64" in load_profile("dgx-spark").refused
+def test_where_nobody_has_run_anything_the_profile_says_so() -> None:
+    assert [name for name in NAMES if load_profile(name).caveat] == ["dgx-spark"]
+    assert "nothing has been run" in load_profile("dgx-spark").caveat
+
+
+def test_only_the_dgx_spark_needs_the_upstream_image() -> None:
+    images = {name: Settings.model_validate(load_profile(name).settings).engine_image for name in NAMES}
+    assert [name for name, image in images.items() if image != "stepfun"] == ["dgx-spark"]
+    assert images["dgx-spark"] == "upstream"
 
 
 # ---- the one for a machine

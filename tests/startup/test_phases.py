@@ -158,3 +158,33 @@ def test_progress_is_a_value_that_advancing_leaves_alone() -> None:
 @given(st.text())
 def test_any_line_can_be_read(line: str) -> None:
     advance(INITIAL, line)
+
+
+# ---- the plugin
+
+HEAD = "11-29 13:00:00 [register.py:49]"
+PLUGIN = f"INFO {HEAD} Step-Audio plugin 0.1.0 for vLLM 0.32.0: StepAudio2ForCausalLM is registered"
+REFUSED = f"ERROR {HEAD} Step-Audio plugin 0.1.0 supports vLLM 0.31 to 0.33; this is vLLM 0.21.0"
+
+
+def test_the_plugins_line_is_a_fact_and_no_phase() -> None:
+    assert after(PLUGIN) == Progress(Phase.CREATED, "", None, {"plugin": "0.1.0"})
+    assert advance(course(EAGER)[-1], f"(EngineCore pid=9) {PLUGIN}").phase is Phase.READY
+
+
+@pytest.mark.parametrize("log", [EAGER, STEPFUN], ids=["banner", "version line"])
+def test_it_stands_before_the_first_line_of_its_run_and_is_kept(log: list[str]) -> None:
+    facts = course([PLUGIN, *log])[-1].facts
+    assert facts["plugin"] == "0.1.0"
+    assert facts["version"]
+
+
+def test_a_plugin_that_refuses_this_vllm_is_not_taken_for_one_that_is_there() -> None:
+    refused = after(REFUSED)
+    assert "plugin" not in refused.facts
+    assert refused.facts["fatal"] == "plugin-unsupported-vllm"
+
+
+def test_a_request_that_quotes_the_line_is_not_the_plugin() -> None:
+    quoted = f"INFO 08-29 03:13:26 [logger.py:41] Received request: prompt: '{PLUGIN}'"
+    assert advance(INITIAL, quoted) is INITIAL
