@@ -9,7 +9,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup serve test check fuzz testbed rehearsal-image compose bench clean
+.PHONY: help setup serve test check fuzz testbed listener rehearsal-image compose bench matrix clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name words; do printf '  make %-16s %s\n' "$$name" "$$words"; done
@@ -40,6 +40,9 @@ fuzz: $(STAMP) ## throw 100,000 inputs at the guard's parser and decoder
 testbed: $(STAMP) ## install what the tests run on (as root, on Debian)
 	tests/testbed/all.sh
 
+listener: ## train the shipped checkpoint that hears anew (needs the test bed)
+	@bash -c '. tests/testbed/env.sh && exec "$$VLLM_VENV/bin/python" tests/testbed/listener.py --ship'
+
 rehearsal-image: $(STAMP) ## build the rehearsal engine's image (BASE=IMAGE)
 	tools/rehearsal-image/build.sh $(if $(BASE),--base '$(BASE)')
 
@@ -51,6 +54,9 @@ compose: $(STAMP) ## write compose/ anew from the plan
 
 bench: $(STAMP) ## run the benchmarks; each prints a ratio
 	@for benchmark in benchmarks/bench_*.py; do echo "== $$benchmark"; $(BIN)/python "$$benchmark" $(ARGS) || exit; done
+
+matrix: $(STAMP) ## run the plugin's tests on the pinned and the newest releases of vLLM
+	@$(BIN)/python tools/vllm_matrix.py $(ARGS)
 
 clean: ## remove what make made here (not the test bed)
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
