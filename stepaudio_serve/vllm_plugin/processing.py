@@ -135,7 +135,15 @@ class StepAudioDummyInputs(BaseDummyInputsBuilder[StepAudioInfo]):
 
 
 class StepAudioMultiModalProcessor(BaseMultiModalProcessor[StepAudioInfo]):
-    """Puts mel frames and placeholders together."""
+    """Puts mel frames and placeholders together.
+
+    Raises:
+        ValueError: the checkpoint's tokenizer lacks one of the tokens around a clip.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.patch, self.start, self.end = (self.info.token_id(token) for token in (PATCH, START, END))
 
     def _get_mm_fields_config(
         self, hf_inputs: BatchFeature, hf_processor_mm_kwargs: Mapping[str, object]
@@ -145,11 +153,10 @@ class StepAudioMultiModalProcessor(BaseMultiModalProcessor[StepAudioInfo]):
     def _get_prompt_updates(
         self, mm_items: Any, hf_processor_mm_kwargs: Mapping[str, object], out_mm_kwargs: Any
     ) -> Sequence[PromptReplacement]:
-        patch, start, end = (self.info.token_id(token) for token in (PATCH, START, END))
         mels: Sequence[torch.Tensor] = out_mm_kwargs.get_data().get("mels", ())
 
         def expanded(number: int) -> PromptUpdateDetails:
             count = self.info.lengths.tokens(len(mels[number]))
-            return PromptUpdateDetails.select_token_id([start, *[patch] * count, end], patch)
+            return PromptUpdateDetails.select_token_id([self.start, *[self.patch] * count, self.end], self.patch)
 
-        return [PromptReplacement(modality="audio", target=[patch], replacement=expanded)]
+        return [PromptReplacement(modality="audio", target=[self.patch], replacement=expanded)]

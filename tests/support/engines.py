@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import httpx
 
 from stepaudio_serve import audio, guard
+from stepaudio_serve.facts.plugin import plugin_sources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,6 +67,15 @@ def guard_package(folder: Path) -> Path:
     return folder
 
 
+def plugin_package(folder: Path) -> Path:
+    """`folder`, to be put on PYTHONPATH: the Step-Audio plugin with its metadata, as deployments mount it."""
+    for name, text in plugin_sources().items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return folder
+
+
 @contextmanager
 def vllm(
     python: Path,
@@ -76,7 +86,8 @@ def vllm(
     environment: Mapping[str, str] | None = None,
     flags: Sequence[str] = (),
 ) -> Iterator[Running]:
-    """vLLM from a virtual environment, served as Step-Audio-R1, in one process."""
+    """vLLM from a virtual environment, with the plugin, served as Step-Audio-R1, in one process."""
+    plugin_package(folder)
     command = [str(python.parent / "vllm"), "serve", str(checkpoint), "--enforce-eager", "--interleave-mm-strings"]
     usual = {**QUIET, "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
     with _engine(command, {**usual, **(environment or {})}, folder, guarded, flags) as running:

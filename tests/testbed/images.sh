@@ -35,12 +35,16 @@ make_overlay() {
   mkdir -p "$OVERLAY/usr/local/bin" "$OVERLAY/root"
   ln -s "$VLLM_VENV/bin/vllm" "$OVERLAY/usr/local/bin/vllm"
   ln -s "$VLLM_VENV/bin/python" "$OVERLAY/usr/local/bin/python3"
-  HF_HUB_OFFLINE=1 VLLM_CACHE_ROOT="$OVERLAY/root/.cache/vllm" "$VLLM_VENV/bin/python" - 2>/dev/null <<'PY'
+  ln -s "$REPOSITORY/stepaudio_serve/vllm_plugin" "$OVERLAY/stepaudio_vllm"
+  HF_HUB_OFFLINE=1 VLLM_CACHE_ROOT="$OVERLAY/root/.cache/vllm" PYTHONPATH=$OVERLAY "$VLLM_VENV/bin/python" - 2>/dev/null <<'PY'
+import stepaudio_vllm
 from vllm.model_executor.models.registry import ModelRegistry
 
-for architecture in ("Qwen2ForCausalLM", "Qwen2AudioForConditionalGeneration"):
+stepaudio_vllm.register()
+for architecture in ("Qwen2ForCausalLM", "StepAudio2ForCausalLM"):
     ModelRegistry.models[architecture].inspect_model_cls()
 PY
+  rm "$OVERLAY/stepaudio_vllm"
 }
 
 OVERLAY=$STEPAUDIO_TESTBED/vllm-overlay

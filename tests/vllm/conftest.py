@@ -44,9 +44,10 @@ def guarded(
         port = free.getsockname()[1]
     name = f"t-vllm-guarded-{uuid.uuid4().hex[:6]}"
     cli = Cli(tmp_path_factory.mktemp("here"), isolated_environment(tmp_path_factory.mktemp("home")))
-    settings = ("--model", checkpoints / "tiny-listener", "--image", vllm_image, "--gpus", "none", "--name", name)
+    image = ("--engine-image", "upstream", "--image", vllm_image, "--gpus", "none")
+    settings = ("--model", checkpoints / "tiny-listener", "--name", name)
     place = ("--port", str(port), "--api-key", KEY, "--canary", "strict", "--json", "--", "--enforce-eager")
-    started = cli("up", *settings, *place, timeout=400)
+    started = cli("up", *image, *settings, *place, timeout=400)
     try:
         assert started.code == 0, started.stderr
         yield Guarded(Target(port, "Step-Audio-R1", KEY), docker_engine.containers.get(started.json["container_id"]))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 import pytest
-from support.engines import guard_package
+from support.engines import guard_package, plugin_package
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,7 @@ def parts_of_vllm(vllm_python: Path, checkpoints: Path) -> Parts:
 @contextmanager
 def vllm_with_guard(vllm: Parts, folder: Path, key_file: Path) -> Iterator[Engine]:
     guard_package(folder)
+    plugin_package(folder)
     (folder / "template.jinja").write_text(TEMPLATE)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -48,8 +48,9 @@ def port() -> int:
 
 
 def up(cli: Cli, image: str, model: Path, port: int, *more: str, name: str = NAME) -> Any:
-    settings = ("--model", model, "--image", image, "--gpus", "none", "--name", name, "--port", port)
-    return cli("up", *map(str, settings), *more, "--json", *FAST, timeout=400)
+    engine = ("--engine-image", "upstream", "--image", image, "--gpus", "none")
+    settings = ("--model", model, "--name", name, "--port", port)
+    return cli("up", *engine, *map(str, settings), *more, "--json", *FAST, timeout=400)
 
 
 @pytest.fixture(scope="module")
@@ -251,7 +252,8 @@ def test_vllm_as_a_child_process(
 ) -> None:
     import os
 
-    arguments = ("--runtime", "process", "--model", checkpoints / "tiny-listener", "--gpus", "none")
+    engine = ("--runtime", "process", "--engine-image", "upstream", "--gpus", "none")
+    arguments = (*engine, "--model", checkpoints / "tiny-listener")
     place = ("--name", removed_after, "--port", free_port, "--canary", "strict", "--json")
     path = f"{vllm_python.parent}{os.pathsep}{os.environ['PATH']}"
     environment = {"PATH": path, "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1"}
