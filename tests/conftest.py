@@ -5,6 +5,7 @@ A test says what it needs with a mark (docker, vllm, compose, podman) or by aski
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
@@ -120,8 +121,11 @@ def vllm_image(docker_engine: DockerClient, parts: Parts) -> str:
 
 @pytest.fixture(scope="session")
 def vllm_python(parts: Parts) -> Path:
-    """The interpreter of a virtual environment with the same vLLM, on this machine."""
-    python = testbed.root() / "venv" / "bin" / "python"
+    """The interpreter of a virtual environment with the same vLLM, on this machine.
+
+    STEPAUDIO_VLLM_PYTHON names another one, as tools/vllm_matrix.py does for other releases.
+    """
+    python = testbed.root() / os.environ.get("STEPAUDIO_VLLM_PYTHON", "venv/bin/python")
     if not python.exists():
         parts.lack("vllm", f"no {python}: make testbed")
     return python

