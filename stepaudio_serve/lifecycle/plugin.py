@@ -81,8 +81,7 @@ def with_plugin_told(
 ) -> tuple[Diagnosis, ...]:
     """The diagnoses of a failed start, led by the plugin's absence where the first fatal one comes from it.
 
-    Not told by the missing line alone: vLLM 0.32 loads plugins before it writes a log, so that only its later
-    processes show the line.
+    Not told by the missing line alone: it may have been lost, and another cause stands in the log.
     """
     from ..startup.phases import INITIAL, advance
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from transformers import PretrainedConfig, Qwen2Config
 
+from .quantization import named_as_here
 from .release import MODEL_TYPE
 
 
@@ -55,7 +55,7 @@ class StepAudio2Config(PretrainedConfig):
     def __setattr__(self, name: str, value: Any) -> None:
         """vLLM sets `quantization_config` again after the config was made, as it stands in config.json."""
         as_here = name == "quantization_config" and isinstance(value, dict)
-        super().__setattr__(name, _named_as_here(value) if as_here else value)
+        super().__setattr__(name, named_as_here(value) if as_here else value)
 
 
 def _dictionary(config: dict[str, Any] | PretrainedConfig | None) -> dict[str, Any]:
@@ -68,33 +68,3 @@ def _text(config: dict[str, Any]) -> dict[str, Any]:
     """Step's own `num_attention_groups` is what Qwen2 calls `num_key_value_heads`."""
     groups = config.get("num_attention_groups")
     return {"tie_word_embeddings": False, **({"num_key_value_heads": groups} if groups else {}), **config}
-
-
-_LANGUAGE_MODEL = r"(?:language_model\.|(?!language_model\.))"
-"""What the text part's names have before the checkpoint's here; nothing before all others."""
-_CARET = re.compile(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|\^")
-"""A caret that anchors; escapes and sets of characters are taken whole, as the group."""
-
-
-def _named_as_here(quantization: dict[str, Any]) -> dict[str, Any]:
-    """The settings of compressed-tensors with regular expressions that mean the same layers by their names here.
-
-    They are written for the checkpoint's names, and vLLM maps names only: `re:model\\.layers\\..*` would match nothing.
-    """
-    named = dict(quantization)
-    if "ignore" in named:
-        named["ignore"] = [_entry_as_here(entry) for entry in named["ignore"] or ()]
-    if "config_groups" in named:
-        named["config_groups"] = {
-            group: {**scheme, "targets": [_entry_as_here(entry) for entry in scheme["targets"]]}
-            for group, scheme in named["config_groups"].items()
-        }
-    return named
-
-
-def _entry_as_here(entry: str) -> str:
-    """vLLM compares from a name's beginning, so that a caret says nothing; behind a prefix it would never match."""
-    if not entry.startswith("re:"):
-        return entry
-    pattern = _CARET.sub(lambda found: found[1] or "", entry.removeprefix("re:"))
-    return f"re:{_LANGUAGE_MODEL}(?:{pattern})"

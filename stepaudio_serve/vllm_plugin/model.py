@@ -13,7 +13,7 @@ from vllm.multimodal import MULTIMODAL_REGISTRY
 
 from .encoder import Adaptor, AudioEncoder
 from .processing import PATCH, StepAudioDummyInputs, StepAudioInfo, StepAudioMultiModalProcessor
-from .weights import MAPPER, known
+from .weights import MAPPER, check_complete, known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,7 +96,8 @@ class StepAudio2ForCausalLM(nn.Module, SupportsMultiModal, SupportsPP, SupportsL
         """Load them all.
 
         Raises:
-            ValueError: a tensor has a name that is not known.
+            ValueError: a tensor has a name that is not known, or one is missing.
         """
         loaded: set[str] = AutoWeightsLoader(self).load_weights(known(weights), mapper=self.hf_to_vllm_mapper)
+        check_complete(self, loaded)
         return loaded

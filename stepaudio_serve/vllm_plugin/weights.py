@@ -10,9 +10,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import torch
+    from torch import nn
 
 PARTS = ("encoder.", "adapter.", "language_model.")
 """What the names of all tensors begin with once they are mapped."""
+
+SHOWN = 5
+"""Names in a message."""
+_CACHE_SCALES = ".self_attn.attn."
+"""Scales of a KV cache in 8 bits have defaults."""
 
 MAPPER = WeightsMapper(
     orig_to_new_prefix={
@@ -41,3 +47,15 @@ def known(weights: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[str, to
                 "model., lm_head., encoder. or adapter."
             )
         yield name, tensor
+
+
+def check_complete(model: nn.Module, loaded: set[str]) -> None:
+    """Check that the checkpoint had something for every parameter; vLLM sees to that in models without quantisation.
+
+    Raises:
+        ValueError: some are as they were made, and the model would answer nonsense.
+    """
+    missing = sorted({name for name, _ in model.named_parameters() if _CACHE_SCALES not in name} - loaded)
+    if missing:
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        raise ValueError(f"the checkpoint has no tensors for {', '.join(missing[:SHOWN])}{more}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import os
 import random
 import shutil
 import struct
@@ -74,6 +75,11 @@ def test_up_proves_that_the_engine_heard_what_was_said(launched: dict[str, Any])
 def test_the_engine_itself_says_which_model_it_serves(launched: dict[str, Any]) -> None:
     models = httpx.get(launched["endpoint"] + "/v1/models").json()
     assert [model["id"] for model in models["data"]] == ["Step-Audio-R1"]
+
+
+def test_up_has_seen_that_the_plugin_is_in_the_engine(launched: dict[str, Any], cli: Cli) -> None:
+    assert launched["plugin"] == {"version": "0.1.0", "loaded": True, "listed": True}
+    assert cli("status", NAME, "--json").json["deployments"][0]["plugin"]["loaded"] is True
 
 
 def sine(hertz: float) -> Callable[[float], float]:
@@ -247,17 +253,31 @@ def test_truncated_weights_are_refused_before_the_start(
     assert cli("logs", removed_after).code == 6
 
 
+def up_as_child(cli: Cli, programs: Path, model: Path, port: int, name: str) -> Any:
+    """`up` with the `vllm` that lies in the folder `programs`."""
+    engine = ("--runtime", "process", "--engine-image", "upstream", "--gpus", "none", "--model", model)
+    place = ("--name", name, "--port", port, "--canary", "strict", "--json")
+    path = f"{programs}{os.pathsep}{os.environ['PATH']}"
+    environment = {"PATH": path, "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1"}
+    return cli("up", *map(str, (*engine, *place)), *FAST, env=environment, timeout=400)
+
+
 def test_vllm_as_a_child_process(
     cli: Cli, vllm_python: Path, checkpoints: Path, free_port: int, removed_after: str
 ) -> None:
-    import os
-
-    engine = ("--runtime", "process", "--engine-image", "upstream", "--gpus", "none")
-    arguments = (*engine, "--model", checkpoints / "tiny-listener")
-    place = ("--name", removed_after, "--port", free_port, "--canary", "strict", "--json")
-    path = f"{vllm_python.parent}{os.pathsep}{os.environ['PATH']}"
-    environment = {"PATH": path, "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_CPU_KVCACHE_SPACE": "1"}
-    started = cli("up", *map(str, (*arguments, *place)), *FAST, env=environment, timeout=400)
+    started = up_as_child(cli, vllm_python.parent, checkpoints / "tiny-listener", free_port, removed_after)
     assert started.code == 0, started.stderr
     assert started.json["canary"]["heard"] is True
     assert httpx.post(started.json["endpoint"] + "/invocations", json={}).status_code == 404
+
+
+def test_an_engine_that_leaves_the_plugin_out_is_told_apart(
+    cli: Cli, vllm_python: Path, checkpoints: Path, free_port: int, removed_after: str, tmp_path: Path
+) -> None:
+    program = tmp_path / "vllm"
+    program.write_text(f'#!/bin/sh\nVLLM_PLUGINS=others exec "{vllm_python.with_name("vllm")}" "$@"\n')
+    program.chmod(0o755)
+    ended = up_as_child(cli, tmp_path, checkpoints / "tiny-listener", free_port, removed_after)
+    assert ended.code == 4
+    assert "without the Step-Audio plugin" in ended.json["error"]["why"]
+    assert "VLLM_PLUGINS" in ended.json["error"]["fix"]

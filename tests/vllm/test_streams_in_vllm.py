@@ -30,9 +30,9 @@ ANSWERS: dict[sounds.Kind, str] = {
 
 
 def question(target: Target, number: int) -> Question:
-    """Its sound is one of four, its length is no other's; the engine counts a token for every 40 ms."""
+    """Its sound is one of four, its length is no other's; the model has a token for every 80 ms."""
     kind = list(ANSWERS)[number % len(ANSWERS)]
-    clip = sounds.encode(sounds.sound(kind, 1.0 + 0.04 * number))
+    clip = sounds.encode(sounds.sound(kind, 1.0 + 0.08 * number))
     body = target.question([input_audio(clip), text("What do you hear?")], max_tokens=60)
     alone = json.loads(target.post("/v1/chat/completions", body).text)
     assert ANSWERS[kind] in alone["choices"][0]["message"]["content"]

@@ -127,6 +127,16 @@ def modules(model: Any) -> dict[str, float]:
     return far
 
 
+def most_tokens(llm: LLM) -> dict[str, int]:
+    """Tokens of sound that the longest clip has: as vLLM plans with, and as its own trial clip turns out."""
+    from vllm.multimodal import MULTIMODAL_REGISTRY
+
+    processor = MULTIMODAL_REGISTRY.create_processor(llm.llm_engine.model_config)
+    planned = processor.info.get_mm_max_tokens_per_item(4096, {"audio": 1})["audio"]
+    trial = processor.get_dummy_mm_inputs({"audio": 1})["mm_placeholders"]["audio"][0]
+    return {"planned": planned, "trial": trial.get_num_embeds()}
+
+
 def main(way: str) -> None:
     alone_in_process = "parallel" not in way
     # two workers on one machine's only memory node, or all in this process
@@ -144,6 +154,7 @@ def main(way: str) -> None:
     expected = prompts(llm)
     report = {
         "modules": llm.apply_model(modules)[0] if alone_in_process else {},
+        "most tokens": most_tokens(llm),
         "alone": {name: answers(llm, [one])[0] for name, one in expected.items()},
         "together": dict(zip(expected, answers(llm, list(expected.values())), strict=True)),
     }

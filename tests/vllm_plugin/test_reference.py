@@ -67,3 +67,7 @@ def test_the_engine_answers_as_the_reference_does(
 def test_what_was_heard_before_is_taken_from_the_prefix_cache(report: Callable[[str], dict[str, Any]]) -> None:
     assert report("prefix-cache")["together"]["chirp"]["cached"] > 200
     assert report("eager")["together"]["chirp"]["cached"] == 0
+
+
+def test_memory_is_measured_with_the_longest_clip_that_there_can_be(report: Callable[[str], dict[str, Any]]) -> None:
+    assert report("eager")["most tokens"] == {"planned": 375, "trial": 375}
