@@ -38,7 +38,7 @@ def serve_arguments(settings: Settings, paths: Paths, *, port: int, host: str | 
     if sizes.max_num_batched_tokens is not None:
         optional.append(("--max-num-batched-tokens", sizes.max_num_batched_tokens))
     drain = drain_seconds(settings.stop_grace) if chosen_image(settings).drains else 0
-    if drain and not _gives(DRAIN_FLAG, settings.engine_args):
+    if drain and not gives(DRAIN_FLAG, settings.engine_args):
         optional.append((DRAIN_FLAG, drain))
     valued: list[tuple[str, object]] = [
         ("--served-model-name", settings.served_model_name),
@@ -70,6 +70,6 @@ def drain_seconds(stop_grace: int) -> int:
     return stop_grace - min(TEARDOWN_SECONDS, -(-stop_grace // 2))
 
 
-def _gives(flag: str, words: tuple[str, ...]) -> bool:
+def gives(flag: str, words: tuple[str, ...]) -> bool:
     """Whether the user's own arguments hold a flag, in any spelling that the engine takes."""
     return any(word.partition("=")[0].replace("_", "-") == flag for word in words)

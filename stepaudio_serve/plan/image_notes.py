@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..settings.engine_images import IMAGES, chosen_image
+from ..settings.engine_images import IMAGES, chosen_image, engine_image
 from ..vllm_plugin import release
-from .command import DRAIN_FLAG
+from .command import DRAIN_FLAG, gives
 from .plan import Note
 from .plugin import VARIABLE, brings_plugin, supported_versions, widened
 
@@ -47,7 +47,7 @@ def _stepfun(known: EngineImage) -> Note:
         "the engine is the image that the model card names: stepfun",
         "exactly the card's stack, but frozen in August 2025 with holes known since (the guard stands before them), "
         f"and for amd64 only; on real GPUs others report it, we saw {_listed(known.seen)}. --engine-image upstream is "
-        "a current vLLM with our plugin, for amd64 and arm64, seen on CPUs only",
+        f"a current vLLM with our plugin, for amd64 and arm64; of it we saw {_listed(engine_image('upstream').seen)}",
     )
 
 
@@ -66,7 +66,7 @@ def _listed(runs: tuple[str, ...]) -> str:
 
 
 def _flags(settings: Settings, facts: Facts, command: tuple[str, ...]) -> Iterator[Note]:
-    if DRAIN_FLAG in command and not any(word.startswith(DRAIN_FLAG) for word in settings.engine_args):
+    if DRAIN_FLAG in command and not gives(DRAIN_FLAG, settings.engine_args):
         seconds = command[command.index(DRAIN_FLAG) + 1]
         yield Note(
             "shutdown-timeout",

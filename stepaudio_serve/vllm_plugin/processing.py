@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +18,13 @@ from vllm.multimodal.processing import (
     PromptUpdateDetails,
 )
 
-from .clips import check_length, check_samples
+from .clips import ClipError, check_length, check_samples
 from .config import StepAudio2Config
 from .lengths import SAMPLE_RATE, ClipLengths
 from .mel import log_mel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import torch
 
@@ -48,17 +49,21 @@ class StepAudioDataParser(MultiModalDataParser):
         super().__init__(target_sr=SAMPLE_RATE, target_channels=1)
         self.lengths = lengths
 
-    def parse_mm_data(self, mm_data: Any) -> Any:
+    def parse_mm_data(self, mm_data: Any, **more: Any) -> Any:
         """vLLM's own, and what it may raise.
 
         Raises:
-            ClipError: a clip is empty, too long, or holds what is no number.
+            ClipError: a clip is empty, too long, or holds what is no number; or it is no sound but embeddings.
         """
-        for clip in _clips(mm_data.get("audio")):
+        given = mm_data.get("audio")
+        if isinstance(given, Mapping) or self.is_embeddings(given):
+            raise ClipError("Step-Audio hears sound; it does not take embeddings of it")
+        for clip in _clips(given):
             samples, rate = clip if isinstance(clip, tuple) else (clip, SAMPLE_RATE)
-            check_length(max(np.shape(samples), default=0) if np.size(samples) else 0, rate, self.lengths.most_samples)
+            length = max(np.shape(samples)) if np.size(samples) else 0
+            check_length(length, rate, self.lengths.most_samples)
             check_samples(samples)
-        items = super().parse_mm_data(mm_data)
+        items = super().parse_mm_data(mm_data, **more)
         for clip in items.get_items("audio", AudioProcessorItems) if "audio" in items else ():
             if clip is not None:
                 check_length(len(clip), SAMPLE_RATE, self.lengths.most_samples)
@@ -66,11 +71,12 @@ class StepAudioDataParser(MultiModalDataParser):
 
 
 def _clips(audio: Any) -> list[Any]:
-    """The clips in what vLLM takes as audio: a list of them, or one alone; those that its cache has are None."""
+    """The clips in what vLLM takes as audio: one alone, or several; those that its cache has are None."""
     if audio is None:
         return []
-    alone = isinstance(audio, tuple) or (isinstance(audio, np.ndarray) and audio.ndim == 1)
-    return [audio] if alone else [clip for clip in audio if clip is not None]
+    alone = isinstance(audio, tuple) or getattr(audio, "ndim", 0) == 1
+    numbers = isinstance(audio, list) and audio and all(isinstance(sample, float) for sample in audio)
+    return [audio] if alone or numbers else [clip for clip in audio if clip is not None]
 
 
 class StepAudioInfo(BaseProcessingInfo):

@@ -14,22 +14,32 @@ _CARET = re.compile(r"(\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|\^")
 def named_as_here(quantization: dict[str, Any]) -> dict[str, Any]:
     """The settings of compressed-tensors with regular expressions that mean the same layers by their names here.
 
-    They are written for the checkpoint's names, and vLLM maps names only: `re:model\\.layers\\..*` would match nothing.
+    They are written for the checkpoint's names (`model.`, `lm_head`, `encoder.`, `adapter.`), and vLLM maps names only:
+    `re:model\\.layers\\..*` would match nothing. What is not shaped as such settings are is left for vLLM to refuse.
     """
+    if quantization.get("quant_method") != "compressed-tensors":
+        return quantization
     named = dict(quantization)
     if "ignore" in named:
-        named["ignore"] = [_entry_as_here(entry) for entry in named["ignore"] or ()]
-    if "config_groups" in named:
-        named["config_groups"] = {
-            group: {**scheme, "targets": [_entry_as_here(entry) for entry in scheme["targets"]]}
-            for group, scheme in named["config_groups"].items()
-        }
+        named["ignore"] = _entries_as_here(named["ignore"])
+    if isinstance(groups := named.get("config_groups"), dict):
+        named["config_groups"] = {group: _scheme_as_here(scheme) for group, scheme in groups.items()}
     return named
 
 
-def _entry_as_here(entry: str) -> str:
+def _scheme_as_here(scheme: Any) -> Any:
+    if not isinstance(scheme, dict) or "targets" not in scheme:
+        return scheme
+    return {**scheme, "targets": _entries_as_here(scheme["targets"])}
+
+
+def _entries_as_here(entries: Any) -> Any:
+    return [_entry_as_here(entry) for entry in entries] if isinstance(entries, list) else entries
+
+
+def _entry_as_here(entry: Any) -> Any:
     """vLLM compares from a name's beginning, so that a caret says nothing; behind a prefix it would never match."""
-    if not entry.startswith("re:"):
+    if not isinstance(entry, str) or not entry.startswith("re:"):
         return entry
     pattern = _CARET.sub(lambda found: found[1] or "", entry.removeprefix("re:"))
     return f"re:{_LANGUAGE_MODEL}(?:{pattern})"

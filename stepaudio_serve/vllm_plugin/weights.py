@@ -30,7 +30,8 @@ MAPPER = WeightsMapper(
         "lm_head.": "language_model.lm_head.",
     }
 )
-"""The fork's names (`model.`, `lm_head.`, `encoder.`, `adapter.`); those with one prefix more are taken too."""
+"""The fork's names (`model.`, `lm_head.`, `encoder.`, `adapter.`). Those with one prefix more are taken too, except in
+the regular expressions of a quantised checkpoint."""
 
 
 def known(weights: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[str, torch.Tensor]]:
@@ -49,13 +50,18 @@ def known(weights: Iterable[tuple[str, torch.Tensor]]) -> Iterator[tuple[str, to
         yield name, tensor
 
 
-def check_complete(model: nn.Module, loaded: set[str]) -> None:
+def wanted(model: nn.Module) -> set[str]:
+    """The parameters that a checkpoint has to fill, by their names; vLLM may add others while it loads."""
+    return {name for name, _ in model.named_parameters() if _CACHE_SCALES not in name}
+
+
+def check_complete(names: set[str], loaded: set[str]) -> None:
     """Check that the checkpoint had something for every parameter; vLLM sees to that in models without quantisation.
 
     Raises:
         ValueError: some are as they were made, and the model would answer nonsense.
     """
-    missing = sorted({name for name, _ in model.named_parameters() if _CACHE_SCALES not in name} - loaded)
+    missing = sorted(names - loaded)
     if missing:
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         raise ValueError(f"the checkpoint has no tensors for {', '.join(missing[:SHOWN])}{more}")

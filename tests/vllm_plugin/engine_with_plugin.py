@@ -22,7 +22,7 @@ import torch
 from support.step_audio.mel import log_mel
 from support.step_audio.model import StepAudio2, load
 from support.step_audio.prompt import MOST_SAMPLES, Marks, expand
-from support.step_audio.recorded import CHECKPOINT, CLIPS, case
+from support.step_audio.recorded import CHECKPOINT, CLIPS, Case, case
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -127,6 +127,33 @@ def modules(model: Any) -> dict[str, float]:
     return far
 
 
+def handed_in(llm: LLM) -> dict[str, str]:
+    """The tone as vLLM's Python interface takes clips: what came of each, told as `as recorded` or in words."""
+    told = case("tone")
+    shapes: dict[str, Any] = {
+        "with its rate": (told.samples, 16_000),
+        "numbers alone": told.samples,
+        "a list of numbers": told.samples.tolist(),
+        "a tensor": torch.from_numpy(told.samples),
+        "a clip in a list": [told.samples],
+        "embeddings": torch.zeros(1, 13, 64, dtype=torch.bfloat16),
+        "nothing": np.zeros(0, np.float32),
+    }
+    return {name: outcome(llm, told, shape) for name, shape in shapes.items()}
+
+
+def outcome(llm: LLM, told: Case, audio: Any) -> str:
+    from vllm import SamplingParams
+
+    sampling = SamplingParams(temperature=0, max_tokens=STEPS, ignore_eos=True)
+    request = {"prompt": told.prompt, "multi_modal_data": {"audio": audio}}
+    try:
+        answer = llm.generate([request], sampling, use_tqdm=False)[0].outputs[0]
+    except Exception as error:  # noqa: BLE001 - the test reads it
+        return str(error)
+    return "as recorded" if list(answer.token_ids) == told.greedy else "something else"
+
+
 def most_tokens(llm: LLM) -> dict[str, int]:
     """Tokens of sound that the longest clip has: as vLLM plans with, and as its own trial clip turns out."""
     from vllm.multimodal import MULTIMODAL_REGISTRY
@@ -155,6 +182,7 @@ def main(way: str) -> None:
     report = {
         "modules": llm.apply_model(modules)[0] if alone_in_process else {},
         "most tokens": most_tokens(llm),
+        "handed in": handed_in(llm) if way == "eager" else {},
         "alone": {name: answers(llm, [one])[0] for name, one in expected.items()},
         "together": dict(zip(expected, answers(llm, list(expected.values())), strict=True)),
     }

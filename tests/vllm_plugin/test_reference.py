@@ -71,3 +71,14 @@ def test_what_was_heard_before_is_taken_from_the_prefix_cache(report: Callable[[
 
 def test_memory_is_measured_with_the_longest_clip_that_there_can_be(report: Callable[[str], dict[str, Any]]) -> None:
     assert report("eager")["most tokens"] == {"planned": 375, "trial": 375}
+
+
+@pytest.mark.parametrize("how", ["with its rate", "numbers alone", "a list of numbers", "a tensor", "a clip in a list"])
+def test_a_clip_may_be_handed_in_as_vllm_takes_clips(report: Callable[[str], dict[str, Any]], how: str) -> None:
+    assert report("eager")["handed in"][how] == "as recorded"
+
+
+def test_what_is_no_clip_is_told(report: Callable[[str], dict[str, Any]]) -> None:
+    told = report("eager")["handed in"]
+    assert "the clip is empty" in told["nothing"]
+    assert "it does not take embeddings" in told["embeddings"]
