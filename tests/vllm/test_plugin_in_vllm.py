@@ -9,6 +9,8 @@ import asyncio
 import json
 import socket
 import uuid
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -21,7 +23,7 @@ from support.step_audio import recorded
 from support.step_audio.prompt import MOST_SAMPLES, patch_count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from docker import DockerClient
     from docker.models.containers import Container
@@ -35,7 +37,8 @@ MARKS = 2
 class Engine:
     """The running engine, and the container it is in."""
 
-    def __init__(self, endpoint: str, container: Container) -> None:
+    def __init__(self, endpoint: str, container: Container, down: Callable[..., Any]) -> None:
+        self.down = down
         self.url = f"{endpoint}/v1/chat/completions"
         self.endpoint = endpoint
         self.container = container
@@ -70,7 +73,8 @@ def engine(vllm_image: str, docker_engine: DockerClient, tmp_path_factory: pytes
     started = cli("up", *image, *model, *place, "--", "--enforce-eager", "--dtype", "float32", timeout=400)
     try:
         assert started.code == 0, started.stderr
-        yield Engine(started.json["endpoint"], docker_engine.containers.get(started.json["container_id"]))
+        container = docker_engine.containers.get(started.json["container_id"])
+        yield Engine(started.json["endpoint"], container, partial(cli, "down", name))
     finally:
         cli("down", name, "--stop-grace", "1")
 
@@ -209,3 +213,20 @@ def test_64_at_once_get_the_answers_that_they_get_one_at_a_time(engine: Engine) 
     ]
     assert at_once == alone
     assert len(set(alone)) > 32
+
+
+# ---- the end of it
+
+
+def test_an_answer_in_flight_is_finished_before_the_engine_ends(engine: Engine) -> None:
+    long = engine.body(text("Hello"), max_tokens=1500, stream=True)
+    with httpx.stream("POST", engine.url, json=long, timeout=120) as answer:
+        events = (line.removeprefix("data: ") for line in answer.iter_lines() if line)
+        next(events)
+        with ThreadPoolExecutor() as threads:
+            stopped = threads.submit(engine.down)
+            rest = list(events)
+            assert stopped.result(timeout=120).code == 0
+    assert rest[-1] == "[DONE]"
+    assert len(rest) > 1000
+    assert json.loads(rest[-2])["choices"][0]["finish_reason"] == "length"
