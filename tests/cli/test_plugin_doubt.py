@@ -18,7 +18,7 @@ PROGRAM = f"""\
 #!/bin/sh
 export STEPAUDIO_REHEARSAL_LOAD_SECONDS=0.2
 echo 'INFO 11-29 13:00:00 [register.py:40] {{said}}'
-exec {sys.executable} -m stepaudio_serve.rehearsal "$@"
+exec "{sys.executable}" -m stepaudio_serve.rehearsal "$@"
 """
 REGISTERED = "Step-Audio plugin 0.1.0 for vLLM 0.32.0: StepAudio2ForCausalLM is registered"
 

@@ -271,6 +271,33 @@ def test_vllm_as_a_child_process(
     assert httpx.post(started.json["endpoint"] + "/invocations", json={}).status_code == 404
 
 
+PARSERS = ("--reasoning-parser", "step_audio", "--enable-auto-tool-choice", "--tool-call-parser", "step_audio_2")
+TOOL = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+
+
+def test_the_plugins_parsers_work_in_the_engine_with_the_guard_before_it(
+    cli: Cli, vllm_image: str, checkpoints: Path, free_port: int, removed_after: str
+) -> None:
+    place = ("--name", removed_after, "--port", str(free_port), "--canary", "off", "--json")
+    engine = ("--engine-image", "upstream", "--image", vllm_image, "--gpus", "none")
+    model = ("--model", str(checkpoints / "tiny-listener"))
+    started = cli("up", *engine, *model, *place, *FAST, *PARSERS, timeout=400)
+    assert started.code == 0, started.stderr
+    url = started.json["endpoint"] + "/v1/chat/completions"
+    question = {"model": "Step-Audio-R1", "messages": [{"role": "user", "content": "Hello"}], "temperature": 0}
+    for more in ({}, {"tools": [TOOL]}):
+        message = httpx.post(url, json={**question, **more}, timeout=60).json()["choices"][0]["message"]
+        assert message["reasoning_content"].strip() == message["reasoning"].strip() == "No sound came with the message."
+        assert message["content"].strip() == "There is no audio here."
+        assert not message.get("tool_calls")
+    with httpx.stream("POST", url, json={**question, "stream": True, "tools": [TOOL]}, timeout=60) as answer:
+        events = [json.loads(line[6:]) for line in answer.iter_lines() if line.startswith("data: {")]
+    deltas = [choice["delta"] for event in events for choice in event["choices"]]
+    assert "".join(delta.get("content") or "" for delta in deltas).strip() == "There is no audio here."
+    thinking = "".join(delta.get("reasoning_content") or "" for delta in deltas)
+    assert thinking.strip() == "No sound came with the message."
+
+
 def test_an_engine_that_leaves_the_plugin_out_is_told_apart(
     cli: Cli, vllm_python: Path, checkpoints: Path, free_port: int, removed_after: str, tmp_path: Path
 ) -> None:
