@@ -142,7 +142,9 @@ def start(tmp_path: Path, rehearsal: Callable[..., Settings], monkeypatch: pytes
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     checkpoint = fabricate(tmp_path / "r1", "tiny")
 
-    def configured(*lines: str, then: str = f"exec {sys.executable} -m stepaudio_serve.rehearsal", **more: Any) -> Any:
+    def configured(
+        *lines: str, then: str = f'exec "{sys.executable}" -m stepaudio_serve.rehearsal', **more: Any
+    ) -> Any:
         said = "".join(f"cat <<'END'\n{line}\nEND\n" for line in lines)
         serve = f'{then} "$@"' if then.startswith("exec") else then
         program.write_text(f"#!/bin/sh\nexport STEPAUDIO_REHEARSAL_LOAD_SECONDS=0.2\n{said}{serve}\n", "utf-8")
