@@ -47,7 +47,8 @@ def _stepfun(known: EngineImage) -> Note:
         "the engine is the image that the model card names: stepfun",
         "exactly the card's stack, but frozen in August 2025 with holes known since (the guard stands before them), "
         f"and for amd64 only; on real GPUs others report it, we saw {_listed(known.seen)}. --engine-image upstream is "
-        f"a current vLLM with our plugin, for amd64 and arm64; of it we saw {_listed(engine_image('upstream').seen)}",
+        "a current vLLM with our plugin, for amd64 and arm64, whose tests run on CPUs; of it on real GPUs we saw "
+        f"{_listed(engine_image('upstream').seen)}",
     )
 
 

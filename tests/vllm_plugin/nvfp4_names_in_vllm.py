@@ -17,7 +17,8 @@ from vllm.model_executor.layers.quantization.utils.config_utils import is_equal_
 
 def matched(entry, layers):
     config = StepAudio2Config()
-    config.quantization_config = {"format": "nvfp4-pack-quantized", "ignore": [entry]}
+    told = {"quant_method": "compressed-tensors", "format": "nvfp4-pack-quantized", "ignore": [entry]}
+    config.quantization_config = told
     settings = CompressedTensorsConfig.from_config(config.quantization_config)
     settings.apply_vllm_mapper(MAPPER.get_rename_mapper())
     (mapped,) = settings.ignore
